@@ -1,0 +1,236 @@
+/**
+ * Public: starting, canceling, cleaning up and inspecting executions.
+ *
+ * Every function can be run by hand with plain JSON, in the dashboard or with
+ * `npx convex run --component shardflow executions:getStatus '{"executionId": "..."}'`.
+ */
+import { paginator } from "convex-helpers/server/pagination";
+import { v } from "convex/values";
+import { shardflowError } from "../shared/errors.js";
+import { DEFAULT_PAGE_SIZE, MAX_BATCH_STARTS, MAX_PAGE_SIZE } from "../shared/limits.js";
+import { vExecutionStatus } from "../shared/status.js";
+import { vDescription, vExecutionStatusView, vExecutionSummary, vNodeRunView, vPage } from "../shared/views.js";
+import { mutation, query, type QueryCtx } from "./_generated/server.js";
+import { cancelExecution, hasEnded } from "./model/canceling.js";
+import { cleanupExecution } from "./model/cleaning.js";
+import { loadSettings } from "./model/config.js";
+import { describeExecution, nodeOutput, nodeRunView, statusView, summaryView } from "./model/describing.js";
+import { getExecution } from "./model/ids.js";
+import { startExecution, versionToStart, wakeShards } from "./model/starting.js";
+import schema from "./schema.js";
+
+const startFields = {
+  /** JSON text, checked against the version's input schema. */
+  input: v.string(),
+  /** Executions of one key share a shard. Default: the execution's own id, which spreads a hot definition. */
+  shardKey: v.optional(v.string()),
+  idempotencyKey: v.optional(v.string()),
+  /** How long the key is remembered. Default 24 h, at most 30 days. */
+  idempotencyTtlMs: v.optional(v.number()),
+  /** What to do when the key is known. Default "return": the existing execution's id. */
+  onConflict: v.optional(v.union(v.literal("return"), v.literal("reject"), v.literal("replace"))),
+  /** Handle of a mutation that takes vOnCompleteArgs. */
+  onComplete: v.optional(v.string()),
+  /** JSON text, handed to expressions as `context` and to onComplete. */
+  context: v.optional(v.string()),
+  tags: v.optional(v.record(v.string(), v.string())),
+};
+
+const target = {
+  scope: v.optional(v.string()),
+  definition: v.string(),
+  /** Default: the active version. */
+  version: v.optional(v.number()),
+};
+
+/**
+ * Starts an execution: writes it with its shard and its first task in this transaction, and returns its id.
+ * Guarantee: exactly once with the calling transaction; starts never conflict with each other.
+ * Errors: DEFINITION_NOT_FOUND, DEFINITION_NOT_PUBLISHED, DEFINITION_DELETING, VERSION_NOT_FOUND, INPUT_INVALID,
+ * VALUE_NOT_JSON, VALUE_TOO_LARGE, ARGUMENT_INVALID, IDEMPOTENCY_CONFLICT.
+ */
+export const startWorkflow = mutation({
+  args: { ...target, ...startFields },
+  returns: v.string(),
+  handler: async (ctx, args) => {
+    const version = await versionToStart(ctx, args.scope ?? "", args.definition, args.version);
+    const started = await startExecution(ctx, version, args, await loadSettings(ctx), Date.now());
+    await wakeShards(ctx, [started.shardIndex]);
+    return started.executionId;
+  },
+});
+
+/** Starts up to MAX_BATCH_STARTS executions of one definition in one transaction: all or none. Returns ids in order. */
+export const startWorkflowBatch = mutation({
+  args: { ...target, items: v.array(v.object(startFields)) },
+  returns: v.array(v.string()),
+  handler: async (ctx, args) => {
+    if (args.items.length > MAX_BATCH_STARTS) {
+      throw shardflowError("ARGUMENT_INVALID", {
+        message: `A batch has at most ${MAX_BATCH_STARTS} items; ${args.items.length} were given. Split it.`,
+      });
+    }
+    const version = await versionToStart(ctx, args.scope ?? "", args.definition, args.version);
+    const settings = await loadSettings(ctx);
+    const started = [];
+    for (const item of args.items) started.push(await startExecution(ctx, version, item, settings, Date.now()));
+    await wakeShards(ctx, started.map(({ shardIndex }) => shardIndex));
+    return started.map(({ executionId }) => executionId);
+  },
+});
+
+/**
+ * Cancels an execution. When this commits, no node of it starts any more; what is in flight is aborted within seconds
+ * and writes nothing.
+ * Errors: ID_INVALID, EXECUTION_NOT_FOUND, EXECUTION_ENDED.
+ */
+export const cancelWorkflow = mutation({
+  args: { executionId: v.string(), reason: v.optional(v.string()), requester: v.optional(v.string()) },
+  returns: v.null(),
+  handler: async (ctx, { executionId, reason, requester }) => {
+    await cancelExecution(ctx, await getExecution(ctx, executionId), { reason, requester }, Date.now());
+    return null;
+  },
+});
+
+/**
+ * Deletes everything of an execution that has ended. A large one goes in batches that continue by themselves; `done`
+ * says whether this call finished it.
+ * Errors: ID_INVALID, EXECUTION_NOT_FOUND, EXECUTION_ACTIVE.
+ */
+export const cleanupWorkflow = mutation({
+  args: { executionId: v.string() },
+  returns: v.object({ done: v.boolean() }),
+  handler: async (ctx, { executionId }) => {
+    const execution = await getExecution(ctx, executionId);
+    if (!hasEnded(execution)) {
+      throw shardflowError("EXECUTION_ACTIVE", {
+        message: `Execution ${executionId} is ${execution.status}; cancel it before it is cleaned up.`,
+        executionId,
+        status: execution.status,
+      });
+    }
+    return { done: await cleanupExecution(ctx, execution) };
+  },
+});
+
+/** Status and result. Cheap and steady to subscribe to: it changes when the status does, not with every node. */
+export const getStatus = query({
+  args: { executionId: v.string() },
+  returns: vExecutionStatusView,
+  handler: async (ctx, { executionId }) => await statusView(ctx, await getExecution(ctx, executionId)),
+});
+
+/** Everything known of an execution, in one snapshot. */
+export const describe = query({
+  args: { executionId: v.string() },
+  returns: vDescription,
+  handler: async (ctx, { executionId }) => await describeExecution(ctx, await getExecution(ctx, executionId)),
+});
+
+/** Whether the execution was canceled, for actions that want to stop early. False for one that is gone. */
+export const isCanceled = query({
+  args: { executionId: v.string() },
+  returns: v.boolean(),
+  handler: async (ctx, { executionId }) => {
+    const id = ctx.db.normalizeId("executions", executionId);
+    return id !== null && (await ctx.db.get("executions", id))?.status === "canceled";
+  },
+});
+
+const range = {
+  cursor: v.optional(v.union(v.null(), v.string())),
+  /** Default 50, at most 200. */
+  limit: v.optional(v.number()),
+};
+
+/**
+ * Lists executions of a scope, newest first, by definition, status and time; or by one tag and time.
+ * Errors: ARGUMENT_INVALID.
+ */
+export const list = query({
+  args: {
+    scope: v.optional(v.string()),
+    definition: v.optional(v.string()),
+    status: v.optional(vExecutionStatus),
+    tag: v.optional(v.object({ name: v.string(), value: v.string() })),
+    /** Started at or after. */
+    from: v.optional(v.number()),
+    /** Started before. */
+    to: v.optional(v.number()),
+    order: v.optional(v.union(v.literal("asc"), v.literal("desc"))),
+    ...range,
+  },
+  returns: vPage(vExecutionSummary),
+  handler: async (ctx, args) => {
+    const { definition, status, tag, from = 0, to = Number.MAX_SAFE_INTEGER } = args;
+    const scope = args.scope ?? "";
+    const options = pageOptions(args);
+    const order = args.order ?? "desc";
+    if (tag !== undefined) {
+      if (definition !== undefined || status !== undefined) {
+        throw shardflowError("ARGUMENT_INVALID", { message: "List by tag, or by definition and status; not by both." });
+      }
+      return await listByTag(ctx, { scope, ...tag, from, to, order, options });
+    }
+    const rows = paginator(ctx.db, schema).query("executions");
+    const ranged =
+      definition !== undefined && status !== undefined
+        ? rows.withIndex("by_scope_definition_status_startedAt", (q) =>
+            q.eq("scope", scope).eq("definition", definition).eq("status", status).gte("startedAt", from).lt("startedAt", to),
+          )
+        : definition !== undefined
+          ? rows.withIndex("by_scope_definition_startedAt", (q) =>
+              q.eq("scope", scope).eq("definition", definition).gte("startedAt", from).lt("startedAt", to),
+            )
+          : status !== undefined
+            ? rows.withIndex("by_scope_status_startedAt", (q) =>
+                q.eq("scope", scope).eq("status", status).gte("startedAt", from).lt("startedAt", to),
+              )
+            : rows.withIndex("by_scope_startedAt", (q) => q.eq("scope", scope).gte("startedAt", from).lt("startedAt", to));
+    const result = await ranged.order(order).paginate(options);
+    return { page: result.page.map(summaryView), cursor: result.isDone ? null : result.continueCursor };
+  },
+});
+
+type TagQuery = { scope: string; name: string; value: string; from: number; to: number; order: "asc" | "desc"; options: { cursor: string | null; numItems: number } };
+
+async function listByTag(ctx: QueryCtx, { scope, name, value, from, to, order, options }: TagQuery) {
+  const result = await paginator(ctx.db, schema)
+    .query("tags")
+    .withIndex("by_scope_tag_value_startedAt", (q) =>
+      q.eq("scope", scope).eq("tag", name).eq("value", value).gte("startedAt", from).lt("startedAt", to),
+    )
+    .order(order)
+    .paginate(options);
+  const rows = await Promise.all(result.page.map((row) => ctx.db.get("executions", row.executionId)));
+  return { page: rows.filter((row) => row !== null).map(summaryView), cursor: result.isDone ? null : result.continueCursor };
+}
+
+/** The finished node runs of an execution, in the order they were recorded. Errors: ID_INVALID, EXECUTION_NOT_FOUND. */
+export const listNodeRuns = query({
+  args: { executionId: v.string(), ...range },
+  returns: vPage(vNodeRunView),
+  handler: async (ctx, args) => {
+    const execution = await getExecution(ctx, args.executionId);
+    const result = await paginator(ctx.db, schema)
+      .query("nodeRuns")
+      .withIndex("by_execution_seq", (q) => q.eq("executionId", execution._id))
+      .paginate(pageOptions(args));
+    return { page: result.page.map(nodeRunView), cursor: result.isDone ? null : result.continueCursor };
+  },
+});
+
+/** The whole output of one node run as JSON text, or null when it has none. Errors: ID_INVALID, EXECUTION_NOT_FOUND. */
+export const getNodeOutput = query({
+  args: { executionId: v.string(), key: v.string() },
+  returns: v.union(v.null(), v.string()),
+  handler: async (ctx, { executionId, key }) => await nodeOutput(ctx, await getExecution(ctx, executionId), key),
+});
+
+function pageOptions({ cursor, limit = DEFAULT_PAGE_SIZE }: { cursor?: string | null | undefined; limit?: number | undefined }) {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE_SIZE) {
+    throw shardflowError("ARGUMENT_INVALID", { message: `limit must be a whole number from 1 to ${MAX_PAGE_SIZE}; it is ${limit}.` });
+  }
+  return { cursor: cursor ?? null, numItems: limit };
+}

@@ -1,0 +1,167 @@
+/**
+ * The pump of a shard: claims queued tasks and starts a workflow for each on the shard's own instance. Internal.
+ *
+ * Invariants: (U1) one chain of pumps per shard, by generation; (U2) a claim raises the lease epoch, so whoever held the
+ * execution before writes nothing any more; (U3) a bad task fails alone; (U4) the pump goes idle only after a real read
+ * has shown both lanes empty, in the transaction that clears the flag.
+ */
+import { v } from "convex/values";
+import { createFunctionHandle } from "convex/server";
+import { admit, type Admission } from "../engine/admit.js";
+import { move } from "../engine/machine/machine.js";
+import { TASK_MACHINE } from "../engine/machine/task.js";
+import { readPosition } from "../engine/position.js";
+import { WATCH_INTERVAL_MS } from "../shared/limits.js";
+import { nodeError, toNodeError } from "../shared/nodeError.js";
+import { internal } from "./_generated/api.js";
+import type { Doc, Id } from "./_generated/dataModel.js";
+import { internalMutation, type MutationCtx } from "./_generated/server.js";
+import { loadSettings, type Settings } from "./model/config.js";
+import { endExecution, moveStatus, positionOf } from "./model/ending.js";
+import { executorRow, NEW_LANE, RESUMED_LANE } from "./model/queue.js";
+import { shardComponent, shardHandler, shardOf } from "./model/shards.js";
+
+/** Tasks of one pump transaction. Each starts a workflow, about eight nested calls within one second of CPU. */
+export const CLAIM_BATCH = 10;
+/** The pump looks again this often while it has seen work lately, so that a stream of starts needs no kicks. */
+const POLL_MS = 200;
+const LINGER_MS = 1_000;
+
+export const pump = internalMutation({
+  args: { shardIndex: v.number(), generation: v.number(), idleSince: v.union(v.number(), v.null()) },
+  returns: v.null(),
+  handler: async (ctx, { shardIndex, generation, idleSince }) => {
+    const row = await executorRow(ctx, shardIndex);
+    if (row === null || !row.running || row.generation !== generation) return null;
+    const settings = await loadSettings(ctx);
+    const head = await ctx.runQuery(
+      internal.queue.head,
+      { shardIndex, limit: CLAIM_BATCH, capacity: settings.maxParallelism },
+      { useStaleSnapshot: true },
+    );
+    const now = Date.now();
+    let inFlight = head.inFlight;
+    for (const taskId of head.taskIds) if (await claim(ctx, taskId, inFlight, settings, now)) inFlight++;
+    if (inFlight > 0 && !row.watching) await startWatch(ctx, row);
+
+    if (head.taskIds.length > 0) {
+      const full = inFlight >= settings.maxParallelism;
+      const more = head.taskIds.length === CLAIM_BATCH && !full;
+      await again(ctx, shardIndex, generation, more ? 0 : POLL_MS, null);
+    } else if (idleSince === null || now - idleSince < LINGER_MS) {
+      await again(ctx, shardIndex, generation, POLL_MS, idleSince ?? now);
+    } else if (await hasQueued(ctx, shardIndex)) {
+      await again(ctx, shardIndex, generation, 0, null);
+    } else {
+      await ctx.db.patch("executors", row._id, { running: false });
+    }
+    return null;
+  },
+});
+
+async function again(ctx: MutationCtx, shardIndex: number, generation: number, delay: number, idleSince: number | null): Promise<void> {
+  await ctx.scheduler.runAfter(delay, internal.pump.pump, { shardIndex, generation, idleSince });
+}
+
+async function hasQueued(ctx: MutationCtx, shardIndex: number): Promise<boolean> {
+  for (const lane of [RESUMED_LANE, NEW_LANE]) {
+    const task = await ctx.db
+      .query("tasks")
+      .withIndex("by_shard_state_lane_order", (q) => q.eq("shardIndex", shardIndex).eq("state", "queued").eq("lane", lane))
+      .first();
+    if (task !== null) return true;
+  }
+  return false;
+}
+
+async function startWatch(ctx: MutationCtx, row: Doc<"executors">): Promise<void> {
+  const watchGeneration = row.watchGeneration + 1;
+  await ctx.db.patch("executors", row._id, { watching: true, watchGeneration });
+  await ctx.scheduler.runAfter(WATCH_INTERVAL_MS, internal.watch.watch, { shardIndex: row.shardIndex, watchGeneration });
+}
+
+/** Decides about one task and carries it out; true when a stretch was started. */
+async function claim(ctx: MutationCtx, taskId: Id<"tasks">, inFlight: number, settings: Settings, now: number): Promise<boolean> {
+  const task = await ctx.db.get("tasks", taskId);
+  // The snapshot may be behind: a cancel deleted it, or an earlier pump claimed it.
+  if (task === null || task.state !== "queued") return false;
+  const execution = await ctx.db.get("executions", task.executionId);
+  const position = await positionOf(ctx, task.executionId);
+  const version = execution === null ? null : await ctx.db.get("versions", execution.versionId);
+  const corrupt = position === null ? "its position is missing" : positionProblem(position);
+  const admission = admit(
+    { executionId: task.executionId, notBefore: null },
+    {
+      now,
+      inFlight,
+      capacity: settings.maxParallelism,
+      paused: false,
+      execution: execution === null ? null : { status: execution.status, ...(corrupt === null ? {} : { corrupt }) },
+      versionExists: version !== null,
+    },
+  );
+  if (!admission.admit) {
+    await refuse(ctx, task, execution, admission, now);
+    return false;
+  }
+  if (execution === null || position === null) return false;
+  const leaseEpoch = position.leaseEpoch + 1;
+  const workflowId = await startStretch(ctx, task, position._id, leaseEpoch, settings);
+  await ctx.db.patch("positions", position._id, { leaseEpoch, workflowId });
+  await moveStatus(ctx, execution, "claim");
+  await ctx.db.patch("tasks", task._id, { state: move(TASK_MACHINE, "queued", "claim"), claimedAt: now, leaseEpoch, workflowId });
+  return true;
+}
+
+function positionProblem(position: Doc<"positions">): string | null {
+  if (position.position.kind === "stored") return null;
+  try {
+    readPosition(position.position.json, null);
+    return null;
+  } catch (error) {
+    return toNodeError(error).message;
+  }
+}
+
+async function refuse(
+  ctx: MutationCtx,
+  task: Doc<"tasks">,
+  execution: Doc<"executions"> | null,
+  admission: Exclude<Admission, { admit: true }>,
+  now: number,
+): Promise<void> {
+  const { code, detail } = admission.reason;
+  if (admission.action === "keep") {
+    if (task.refusal?.code !== code) await ctx.db.patch("tasks", task._id, { refusal: { code, detail, at: now } });
+    return;
+  }
+  await ctx.db.delete("tasks", task._id);
+  console.warn(`[shardflow] task ${task._id} of execution ${task.executionId}: ${code}: ${detail}`);
+  if (admission.action === "fail" && execution !== null) {
+    const { cause: _, ...error } = nodeError(code === "VERSION_MISSING" ? "VERSION_NOT_FOUND" : "CORRUPT_ROW", detail);
+    await endExecution(ctx, execution, { event: "fail", error }, now);
+  }
+}
+
+/** Creates the workflow whose only step is the stretch, and runs it up to that step in this transaction. */
+async function startStretch(
+  ctx: MutationCtx,
+  task: Doc<"tasks">,
+  positionId: Id<"positions">,
+  leaseEpoch: number,
+  settings: Settings,
+): Promise<string> {
+  const { executionId } = task;
+  const shardIndex = shardOf(task);
+  const fence = { executionId, positionId, taskId: task._id, leaseEpoch };
+  return await ctx.runMutation(shardComponent(shardIndex).workflow.create, {
+    workflowName: `stretch of ${executionId}`,
+    workflowHandle: await createFunctionHandle(shardHandler(shardIndex)),
+    workflowArgs: fence,
+    maxParallelism: settings.maxParallelism,
+    onComplete: {
+      fnHandle: await createFunctionHandle(internal.settle.settle),
+      context: { ...fence, shardIndex },
+    },
+  });
+}

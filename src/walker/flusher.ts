@@ -1,0 +1,190 @@
+/**
+ * Collects what is not durable yet and writes it: one checkpoint in flight per execution.
+ *
+ * Invariants: (W1) at most one unacknowledged flush per execution; (W2) an effect whose result is recorded here is
+ * durable before the next effect starts ({@link Flusher.beforeEffect}); results of cheap nodes ride along;
+ * (W3) a flush whose reply was lost is sent again with the same seq and id, so it applies once.
+ */
+import type { Conclusion, FinishedRun, Progress, Reply } from "../shared/checkpoint.js";
+import type { Json, JsonObject } from "../shared/json.js";
+import { MAX_CHECKPOINT_BYTES, MAX_RUNS_PER_CHECKPOINT } from "../shared/limits.js";
+import type { CommittedRun, StretchPorts } from "./ports.js";
+import type { Ticker } from "./ticker.js";
+
+/** Why a stretch may not go on. Thrown inside the walker only. */
+export class StretchStopped extends Error {
+  readonly reason: "canceled" | "stale" | "conflict";
+  constructor(reason: "canceled" | "stale" | "conflict") {
+    super(`the stretch was stopped: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+type Pending = { runs: FinishedRun[]; variables: string[]; payloads: Array<{ name: string; text: string }>; bytes: number; effect: boolean };
+const nothing = (): Pending => ({ runs: [], variables: [], payloads: [], bytes: 0, effect: false });
+
+const MAX_SENDS = 6;
+const RESEND_BASE_MS = 100;
+
+export class Flusher {
+  readonly #ports: StretchPorts;
+  readonly #ticker: Ticker;
+  readonly #position: () => string;
+  #seq: number;
+  #pending = nothing();
+  #busy: Promise<void> | null = null;
+
+  constructor(ports: StretchPorts, ticker: Ticker, lastSeq: number, position: () => string) {
+    this.#ports = ports;
+    this.#ticker = ticker;
+    this.#seq = lastSeq;
+    this.#position = position;
+  }
+
+  /** Records a finished run. `effect`: it had side effects, so it must be durable before the next effect. */
+  record(run: FinishedRun, effect: boolean): void {
+    this.#pending.runs.push(run);
+    this.#pending.bytes += 512 + (run.output?.length ?? 0) + (run.passResult?.length ?? 0);
+    if (effect) this.#pending.effect = true;
+  }
+
+  /** The run if it is still pending, to add to it. */
+  pendingRun(key: string): FinishedRun | undefined {
+    return this.#pending.runs.find((run) => run.key === key);
+  }
+
+  setVariables(writer: string, values: JsonObject): void {
+    const text = JSON.stringify({ writer, values });
+    this.#pending.variables.push(text);
+    this.#pending.bytes += text.length;
+  }
+
+  savePayload(name: string, text: string): void {
+    this.#pending.payloads.push({ name, text });
+    this.#pending.bytes += text.length;
+  }
+
+  /** The position changed in a way that must be durable before the next effect (an attempt was counted). */
+  requireFlush(): void {
+    this.#pending.effect = true;
+  }
+
+  get isFull(): boolean {
+    return this.#pending.runs.length >= MAX_RUNS_PER_CHECKPOINT || this.#pending.bytes >= MAX_CHECKPOINT_BYTES;
+  }
+
+  /** Returns once every effect recorded so far is durable. */
+  async beforeEffect(): Promise<void> {
+    while (this.#pending.effect || this.isFull) await this.#next(() => this.#send());
+  }
+
+  /** Writes everything that is pending and concludes the stretch. */
+  async conclude(conclusion: Conclusion): Promise<void> {
+    while (this.#busy !== null) await this.#busy.catch(() => undefined);
+    await this.#next(() => this.#send(conclusion));
+  }
+
+  /** Runs the app's mutation together with everything that is pending. Rejects with what the mutation threw. */
+  async commit(run: CommittedRun, handle: string, args: Json, exitedPosition: () => string): Promise<string> {
+    while (this.#busy !== null) await this.#busy.catch(() => undefined);
+    let output = "";
+    await this.#next(async () => {
+      const taken = this.#take();
+      const progress = this.#progress(taken, exitedPosition());
+      try {
+        output = await this.#commitOnce(progress, run, handle, args);
+      } catch (error) {
+        // Nothing was written: what was pending is pending still, ahead of what came meanwhile.
+        this.#putBack(taken);
+        throw error;
+      }
+      this.#seq = progress.seq;
+    });
+    return output;
+  }
+
+  /** Lets one writer in; others wait and look again. */
+  async #next(write: () => Promise<void>): Promise<void> {
+    if (this.#busy !== null) {
+      await this.#busy.catch(() => undefined);
+      return;
+    }
+    const busy = write();
+    this.#busy = busy;
+    try {
+      await busy;
+    } finally {
+      this.#busy = null;
+    }
+  }
+
+  async #send(conclusion?: Conclusion): Promise<void> {
+    const taken = this.#take();
+    const progress = this.#progress(taken, this.#position());
+    if (conclusion !== undefined) progress.conclusion = conclusion;
+    const reply = await this.#resend(() => this.#ports.checkpoint(progress), () => true);
+    stopUnlessApplied(reply);
+    this.#seq = progress.seq;
+  }
+
+  async #commitOnce(progress: Progress, run: CommittedRun, handle: string, args: Json): Promise<string> {
+    const send = () => this.#ports.commitUserMutation(progress, run, handle, args);
+    let reply;
+    try {
+      reply = await this.#resend(send, isTransient);
+    } catch (error) {
+      // Either the mutation threw, or it committed and the reply was lost: the database knows.
+      const landed = await this.#resend(() => this.#ports.hasLanded(progress.seq, progress.flushId), () => true);
+      if (!landed) throw error;
+      reply = await this.#resend(send, () => true);
+    }
+    if (reply.kind !== "committed") throw new StretchStopped(reply.kind);
+    return reply.output;
+  }
+
+  async #resend<T>(call: () => Promise<T>, again: (error: unknown) => boolean): Promise<T> {
+    for (let sent = 1; ; sent++) {
+      try {
+        return await call();
+      } catch (error) {
+        if (sent >= MAX_SENDS || !again(error)) throw error;
+        await this.#ticker.sleep(RESEND_BASE_MS * 2 ** sent * this.#ports.random());
+      }
+    }
+  }
+
+  #progress(taken: Pending, position: string): Progress {
+    const { runs, variables, payloads } = taken;
+    return { seq: this.#seq + 1, flushId: this.#ports.newFlushId(), runs, position, variables, payloads };
+  }
+
+  #take(): Pending {
+    const taken = this.#pending;
+    this.#pending = nothing();
+    return taken;
+  }
+
+  #putBack(taken: Pending): void {
+    const later = this.#pending;
+    this.#pending = {
+      runs: [...taken.runs, ...later.runs],
+      variables: [...taken.variables, ...later.variables],
+      payloads: [...taken.payloads, ...later.payloads],
+      bytes: taken.bytes + later.bytes,
+      effect: taken.effect || later.effect,
+    };
+  }
+}
+
+function stopUnlessApplied(reply: Reply): void {
+  if (reply.kind !== "applied" && reply.kind !== "repeated") throw new StretchStopped(reply.kind);
+}
+
+/**
+ * Convex's own refusals, which arrive as plain errors without a code: conflicts that outlived the retries of
+ * ctx.runMutation, and no room for another function (docs/architecture.md, "Errors that are not failures").
+ */
+export function isTransient(error: unknown): boolean {
+  const text = error instanceof Error ? error.message : String(error);
+  return /OptimisticConcurrencyControlFailure|changed while this mutation was being run|TooManyConcurrentRequests|TooManyWrites/.test(text);
+}

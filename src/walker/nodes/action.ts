@@ -1,0 +1,94 @@
+/**
+ * The action node: calls a function of the app by its bound name.
+ *
+ * Guarantees: a query is called at least once and has no effect; an action is called at least once, with a stable
+ * `node.idempotencyKey`; a mutation runs exactly once, in the transaction that records it.
+ */
+import type { ActionNode } from "../../engine/plan.js";
+import { checkConvexValue, fromConvexResult } from "../../engine/values.js";
+import { shardflowErrorData } from "../../shared/errors.js";
+import { fromJsonText, isJsonObject, type Json } from "../../shared/json.js";
+import { nodeError, type NodeError } from "../../shared/nodeError.js";
+import type { NodeContext } from "./context.js";
+import { exit, fail, type NodeOutcome } from "./outcome.js";
+
+/** Secrets in arguments stay inside the deployment; a secret allows that by naming this host. */
+export const APP_HOST = "app";
+
+export async function runAction(node: ActionNode, ctx: NodeContext): Promise<NodeOutcome> {
+  const rendered = ctx.evaluator.render(node.args, ctx.scope);
+  const refused = checkConvexValue(rendered);
+  if (refused !== null || !isJsonObject(rendered)) {
+    return fail(
+      nodeError("VALUE_NOT_CONVEX", `The arguments of "${node.action}" cannot be passed to a Convex function: ${refused ?? "they are not an object"}.`),
+    );
+  }
+  const binding = ctx.binding(node.action);
+  if (binding === null) return { kind: "refused", error: unbound(node.action) };
+  const args = ctx.secrets.resolve(rendered, APP_HOST);
+  try {
+    if (binding.kind === "mutation") {
+      // Secrets are resolved again inside the transaction, which also scrubs its result before recording it.
+      const output = await ctx.commit(binding.handle, rendered);
+      return { kind: "committed", port: "success", output: fromJsonText(output, `the result of ${node.action}`) };
+    }
+    const result = await ctx.ports.callFunction(binding.kind, binding.handle, args);
+    const text = ctx.secrets.scrub(fromConvexResult(result, `The result of "${node.action}"`));
+    return exit("success", fromJsonText(text, `the result of ${node.action}`));
+  } catch (thrown) {
+    return classify(node.action, binding.kind, thrown, ctx);
+  }
+}
+
+const unbound = (action: string) =>
+  nodeError("ACTION_UNBOUND", `No function is bound to action "${action}". Deploy it and run sync; the node waits until then.`);
+
+function classify(action: string, kind: string, thrown: unknown, ctx: NodeContext): NodeOutcome {
+  const message = ctx.secrets.scrub(messageOf(thrown));
+  if (/FunctionHandleNotFound|Couldn't resolve|Could not find (public )?function/.test(message)) {
+    return { kind: "refused", error: unbound(action) };
+  }
+  if (/TooManyConcurrentRequests/.test(message)) {
+    return { kind: "refused", error: nodeError("ACTION_REFUSED", `Convex had no room to run "${action}".`) };
+  }
+  if (/Trying to (run|call) .* as a? ?(query|mutation|action)|is not a (query|mutation|action)/i.test(message)) {
+    return fail(nodeError("ACTION_KIND_MISMATCH", `"${action}" is bound as a ${kind}, but is not one: ${message}`));
+  }
+  const own = shardflowErrorData(thrown);
+  if (own !== null && (own.code === "VALUE_NOT_JSON" || own.code === "VALUE_TOO_LARGE")) {
+    return fail(nodeError(own.code, ctx.secrets.scrub(own.message)));
+  }
+  return fail(actionFailed(action, message, thrown, ctx));
+}
+
+/** What the app threw. A ConvexError with `retryable: false` in its data is not tried again. */
+function actionFailed(action: string, message: string, thrown: unknown, ctx: NodeContext): NodeError {
+  const data = convexErrorData(thrown);
+  const cause: NonNullable<NodeError["cause"]> = { message };
+  const extra: Parameters<typeof nodeError>[2] = { cause };
+  if (isJsonObject(data)) {
+    const scrubbed = ctx.secrets.scrubJson(data);
+    if (isJsonObject(scrubbed)) cause.data = scrubbed;
+    if (typeof data.code === "string") cause.code = ctx.secrets.scrub(data.code);
+    if (data.retryable === false) extra.retryable = false;
+    if (typeof data.retryAfterMs === "number" && data.retryAfterMs >= 0) extra.retryAfterMs = data.retryAfterMs;
+  }
+  return nodeError("ACTION_FAILED", `"${action}" threw: ${message}`, extra);
+}
+
+function convexErrorData(thrown: unknown): Json | undefined {
+  if (typeof thrown !== "object" || thrown === null || !("data" in thrown)) return undefined;
+  const data = (thrown as { data: unknown }).data;
+  try {
+    return typeof data === "string" && data.startsWith("{") ? (JSON.parse(data) as Json) : (JSON.parse(JSON.stringify(data)) as Json);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The message without the frames and the prefix that Convex adds when an error crosses a call. */
+export function messageOf(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const line = text.split(/\n\s+at /)[0] ?? text;
+  return line.replace(/^(Uncaught )?(ConvexError|Error): /, "").trim();
+}
