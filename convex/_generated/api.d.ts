@@ -42,4 +42,6 @@ export declare const internal: FilterApi<
   FunctionReference<any, "internal">
 >;
 
-export declare const components: {};
+export declare const components: {
+  shardflow: import("convex-shardflow/_generated/component.js").ComponentApi<"shardflow">;
+};

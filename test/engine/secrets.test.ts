@@ -208,6 +208,7 @@ const ENCODINGS: Record<string, (text: string) => string> = {
   base64url: (text) => Buffer.from(text, "utf8").toString("base64url"),
   "base64 in a URI": (text) => encodeURIComponent(base64(text)),
   "base64 in JSON with escaped slashes": (text) => base64(text).replaceAll("/", "\\/"),
+  "base64 in JSON safe for HTML": (text) => base64(text).replaceAll("+", "\\u002b"),
 };
 
 const secretValue = fc.string({

@@ -178,18 +178,23 @@ describe.each(KINDS)("$kind", ({ kind, model }) => {
     expect(other.calls).toBe(0);
   });
 
-  it.each<[string, ModelServerAnswer]>([
-    ["before the headers", { hang: true }],
-    ["within the body", { hang: "body" }],
-    ["while an answer is on its way", { delayMs: 60_000, then: { text: "late" } }],
-  ])("an abort %s ends the request itself and leaves nothing", async (_when, answer) => {
+  it.each<[string, ModelServerAnswer, boolean]>([
+    ["before the headers", { hang: true }, false],
+    ["within the body", { hang: "body" }, true],
+    ["while an answer is on its way", { delayMs: 60_000, then: { text: "late" } }, false],
+  ])("an abort %s ends the request itself and leaves nothing", async (_when, answer, awaitsHeaders) => {
     const server = await serve(answer);
     const controller = new AbortController();
-    const pending = call(server.url, { model }, { signal: controller.signal });
+    let hasHeaders = false;
+    const watchedFetch: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init);
+      hasHeaders = true;
+      return response;
+    };
+    const pending = call(server.url, { model }, { signal: controller.signal, fetch: watchedFetch });
     await vi.waitFor(() => expect(server.calls).toBe(1));
+    if (awaitsHeaders) await vi.waitFor(() => expect(hasHeaders).toBe(true));
     expect(getEventListeners(controller.signal, "abort").length).toBeGreaterThan(0);
-    // Far enough for the first part of the body to have arrived.
-    if ("hang" in answer) await new Promise((resolve) => setTimeout(resolve, 50));
     expect(server.openRequests).toBe(1);
     controller.abort();
     const result = await pending;

@@ -27,7 +27,7 @@ export function nearest(unknown: string, known: Iterable<string>): string | null
   for (const candidate of known) {
     if (candidate.toLowerCase() === unknown.toLowerCase()) return candidate;
     if (Math.abs(candidate.length - unknown.length) > limit) continue;
-    const distance = editDistance(unknown, candidate);
+    const distance = editDistance(unknown, candidate, limit);
     if (distance > limit || (best !== null && distance === limit)) continue;
     best = candidate;
     limit = distance;
@@ -35,25 +35,33 @@ export function nearest(unknown: string, known: Iterable<string>): string | null
   return best;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours between two texts. */
-function editDistance(a: string, b: string): number {
+/** Insertions, deletions, replacements and swaps of neighbours between two texts; stops counting over the limit. */
+function editDistance(a: string, b: string, limit: number): number {
   let beforePrevious: number[] = [];
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  let previous: number[] = [];
+  for (let j = 0; j <= b.length; j++) previous.push(j);
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
+    let least = i;
     for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1];
-      let cost = Math.min(at(previous, j) + 1, at(row, j - 1) + 1, at(previous, j - 1) + (same ? 0 : 1));
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        cost = Math.min(cost, at(beforePrevious, j - 2) + 1);
+      let cost = Math.min(
+        at(previous, j) + 1,
+        at(row, j - 1) + 1,
+        at(previous, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1),
+      );
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (isSwap) cost = Math.min(cost, at(beforePrevious, j - 2) + 1);
       row.push(cost);
+      least = Math.min(least, cost);
     }
+    // A later swap can still go back one row further, so one more is allowed here.
+    if (least > limit + 1) return least;
     beforePrevious = previous;
     previous = row;
   }
   return at(previous, b.length);
 }
 
-function at(row: number[], index: number): number {
+function at(row: readonly number[], index: number): number {
   return row[index] ?? Infinity;
 }

@@ -59,6 +59,16 @@ export function limited(what: string): ExpressionError {
   return new ExpressionError("EXPRESSION_LIMIT", what);
 }
 
+/** The text is not an expression that can run. */
+export function invalid(what: string): ExpressionError {
+  return new ExpressionError("EXPRESSION_INVALID", what);
+}
+
+/** A condition gave something else than true or false. */
+export function notBoolean(found: string): ExpressionError {
+  return new ExpressionError("EXPRESSION_NOT_BOOLEAN", `The condition must give true or false, but gave ${found}.`);
+}
+
 /** True for an error that `||`, `&&`, `all` and `exists` may outvote, as CEL defines; limits never are. */
 export function isFailure(error: unknown): error is ExpressionError {
   return error instanceof ExpressionError && error.code === "EXPRESSION_FAILED";

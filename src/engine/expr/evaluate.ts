@@ -15,7 +15,7 @@ import {
 import type { Template } from "../plan.js";
 import type { Expr } from "./ast.js";
 import { Budget } from "./budget.js";
-import { ExpressionError } from "./error.js";
+import { ExpressionError, invalid, notBoolean } from "./error.js";
 import { interpret } from "./interpret.js";
 import { parseExpression } from "./parse.js";
 import { setMember, toJson, typeName, type Value } from "./values.js";
@@ -49,7 +49,7 @@ function programOf(source: string): Expr {
   if (known !== undefined) return known;
   const { expr, problems } = parseExpression(source);
   if (expr === null || problems.length > 0) {
-    throw new ExpressionError("EXPRESSION_INVALID", problems[0]?.message ?? "The expression cannot be parsed.");
+    throw invalid(problems[0]?.message ?? "The expression cannot be parsed.");
   }
   if (programChars + source.length > MAX_DEFINITION_BYTES) {
     programs.clear();
@@ -79,10 +79,7 @@ class CelEvaluator implements Evaluator {
     return named(source, () => {
       const value = this.#run(source, scope, new Budget());
       if (typeof value === "boolean") return value;
-      throw new ExpressionError(
-        "EXPRESSION_NOT_BOOLEAN",
-        `The condition must give true or false, but gave ${typeName(value)}.`,
-      );
+      throw notBoolean(typeName(value));
     });
   }
 

@@ -7,7 +7,7 @@
  */
 import { pathText, type Expr } from "./ast.js";
 import type { Budget } from "./budget.js";
-import { failed, isFailure } from "./error.js";
+import { failed, isFailure, type ExpressionError } from "./error.js";
 import { applyBinary, MIN_INT } from "./operators.js";
 import { matchesRegex } from "./regexMatch.js";
 import {
@@ -148,7 +148,7 @@ class Interpreter {
 
   /** `&&` and `||`: an operand that decides does so even if one before it failed, as CEL defines. */
   #decide(operands: readonly Expr[], decisive: boolean, frame: Frame | null): boolean {
-    let failure: unknown = null;
+    let failure: ExpressionError | null = null;
     for (const operand of operands) {
       try {
         if (asBool(this.run(operand, frame), decisive ? "An operand of `||`" : "An operand of `&&`") === decisive)
@@ -212,7 +212,7 @@ class Interpreter {
 
   /** `all` and `exists`: an item that decides does so even if one before it failed, as CEL defines. */
   #quantify(items: readonly Value[], decisive: boolean, test: (item: Value) => boolean): boolean {
-    let failure: unknown = null;
+    let failure: ExpressionError | null = null;
     for (const item of items) {
       try {
         if (test(item) === decisive) return decisive;
@@ -249,7 +249,7 @@ function memberOf(target: Value, key: Value): Value | undefined {
 /** Says which part of a path does not exist, and what to do about it. */
 function missing(target: Value, key: Value, expr: Of<"select"> | Of<"index">): Error {
   const place = pathText(expr.target);
-  const shown = typeof key === "string" ? JSON.stringify(key) : String(key);
+  const shown = typeof key === "string" ? JSON.stringify(key) : isNumber(key) ? String(key) : typeName(key);
   if (Array.isArray(target)) {
     if (isNumber(key)) return failed(`\`${place}\` has ${target.length} items, so there is no index ${shown}.`);
     return failed(`\`${place}\` is a list; its items are read by number, as in ${place}[0].`);
