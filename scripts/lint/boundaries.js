@@ -66,7 +66,7 @@ export const ZONES = [
   {
     name: "src/test.ts",
     files: /^src\/test\.ts$/,
-    may: [COMPONENT, CONVEX, pkg("convex-test"), /^@convex-dev\/(workflow|workpool|batch-worker)\/test$/],
+    may: [SHARED, COMPONENT, CONVEX, pkg("convex-test"), /^@convex-dev\/(workflow|workpool|batch-worker)\/test$/],
   },
   { name: "tests of models", files: under("test/models"), may: [/./] },
   { name: "a user of the package", files: /^(convex|demo)\//, may: [/./], mayNot: [under("src"), ...MODEL_SDKS] },

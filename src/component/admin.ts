@@ -53,13 +53,17 @@ export const getConfig = query({
 
 async function configView(ctx: QueryCtx): Promise<ConfigView> {
   const fixed: Record<string, number> = {};
-  for (const [name, value] of Object.entries(limits)) if (name.startsWith("MAX_") || name.startsWith("DEFAULT_")) fixed[name] = value;
+  for (const [name, value] of Object.entries(limits))
+    if (name.startsWith("MAX_") || name.startsWith("DEFAULT_")) fixed[name] = value;
   return { ...(await loadSettings(ctx)), maxShards: MAX_SHARDS, placementVersion: PLACEMENT_VERSION, limits: fixed };
 }
 
 function requireInteger(name: string, value: number | undefined, min: number, max: number): void {
   if (value === undefined || (Number.isInteger(value) && value >= min && value <= max)) return;
-  throw shardflowError("CONFIG_INVALID", { message: `${name} must be a whole number from ${min} to ${max}; it is ${value}.`, name });
+  throw shardflowError("CONFIG_INVALID", {
+    message: `${name} must be a whole number from ${min} to ${max}; it is ${value}.`,
+    name,
+  });
 }
 
 /** Tasks and executions of every shard. Counts stop at `countedTo`. */
@@ -103,8 +107,15 @@ export const listFailedCallbacks = query({
   args: {},
   returns: v.array(v.object({ executionId: v.string(), attempt: v.number(), lastError: v.optional(v.string()) })),
   handler: async (ctx) => {
-    const rows = await ctx.db.query("outbox").withIndex("by_state", (q) => q.eq("state", "failed")).take(MAX_LISTED);
-    return rows.map(({ executionId, attempt, lastError }) => ({ executionId, attempt, ...(lastError === undefined ? {} : { lastError }) }));
+    const rows = await ctx.db
+      .query("outbox")
+      .withIndex("by_state", (q) => q.eq("state", "failed"))
+      .take(MAX_LISTED);
+    return rows.map(({ executionId, attempt, lastError }) => ({
+      executionId,
+      attempt,
+      ...(lastError === undefined ? {} : { lastError }),
+    }));
   },
 });
 
@@ -117,7 +128,10 @@ export const retryCallback = mutation({
   returns: v.boolean(),
   handler: async (ctx, { executionId }) => {
     const execution = await getExecution(ctx, executionId);
-    const row = await ctx.db.query("outbox").withIndex("by_execution", (q) => q.eq("executionId", execution._id)).first();
+    const row = await ctx.db
+      .query("outbox")
+      .withIndex("by_execution", (q) => q.eq("executionId", execution._id))
+      .first();
     if (row?.state !== "failed") return false;
     await ctx.db.patch("outbox", row._id, { state: "pending", attempt: 0 });
     await ctx.scheduler.runAfter(0, internal.outbox.attempt, { outboxId: row._id });

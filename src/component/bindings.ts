@@ -19,7 +19,9 @@ export const sync = mutation({
   returns: v.object({ added: v.number(), changed: v.number(), removed: v.number() }),
   handler: async (ctx, { bindings, prune = false }) => {
     if (bindings.length > MAX_BINDINGS) {
-      throw shardflowError("ARGUMENT_INVALID", { message: `At most ${MAX_BINDINGS} bindings at a time; ${bindings.length} were given.` });
+      throw shardflowError("ARGUMENT_INVALID", {
+        message: `At most ${MAX_BINDINGS} bindings at a time; ${bindings.length} were given.`,
+      });
     }
     const names = new Set<string>();
     for (const { name } of bindings) {
@@ -31,7 +33,10 @@ export const sync = mutation({
     const now = Date.now();
     const counts = { added: 0, changed: 0, removed: 0 };
     for (const binding of bindings) {
-      const row = await ctx.db.query("bindings").withIndex("by_name", (q) => q.eq("name", binding.name)).unique();
+      const row = await ctx.db
+        .query("bindings")
+        .withIndex("by_name", (q) => q.eq("name", binding.name))
+        .unique();
       if (row === null) {
         await ctx.db.insert("bindings", { ...binding, updatedAt: now });
         counts.added++;

@@ -9,7 +9,16 @@ import type { FunctionHandle } from "convex/server";
 import { checkFence, type FenceVerdict } from "../engine/fence.js";
 import { createSecretScope, parseSecrets } from "../engine/secrets.js";
 import { checkValueSize, fromConvexResult, toConvexArgs } from "../engine/values.js";
-import { vCommitReply, vFence, vFinishedRun, vProgress, vReply, type CommitReply, type Fence, type Reply } from "../shared/checkpoint.js";
+import {
+  vCommitReply,
+  vFence,
+  vFinishedRun,
+  vProgress,
+  vReply,
+  type CommitReply,
+  type Fence,
+  type Reply,
+} from "../shared/checkpoint.js";
 import { shardflowError } from "../shared/errors.js";
 import { fromJsonText, isJsonObject } from "../shared/json.js";
 import { MAX_VALUE_BYTES, MB } from "../shared/limits.js";
@@ -55,12 +64,14 @@ export const commitUserMutation = internalMutation({
   returns: vCommitReply,
   handler: async (ctx, { fence, progress, run, handle, args, secretNonce }): Promise<CommitReply> => {
     const { row, verdict } = await checkWriter(ctx, fence, progress);
-    if (row !== null && verdict === "repeat") return { kind: "committed", output: await recordedOutput(ctx, row, run.key) };
+    if (row !== null && verdict === "repeat")
+      return { kind: "committed", output: await recordedOutput(ctx, row, run.key) };
     if (row === null || verdict !== "apply") return { kind: refusal(verdict) };
 
     const secrets = createSecretScope(parseSecrets(env.SHARDFLOW_SECRETS), secretNonce);
     const rendered = secrets.resolve(fromJsonText(args, "the arguments"), "app");
-    if (!isJsonObject(rendered)) throw shardflowError("VALUE_NOT_CONVEX", { message: "The arguments are not an object." });
+    if (!isJsonObject(rendered))
+      throw shardflowError("VALUE_NOT_CONVEX", { message: "The arguments are not an object." });
     const result: unknown = await ctx.runMutation(handle as FunctionHandle<"mutation">, toConvexArgs(rendered), {
       transactionLimits: USER_TRANSACTION_LIMITS,
     });
@@ -153,7 +164,10 @@ async function recordedOutput(ctx: QueryCtx, row: Doc<"positions">, key: string)
     .withIndex("by_execution_key", (q) => q.eq("executionId", row.executionId).eq("key", key))
     .first();
   if (run?.output === undefined) {
-    throw shardflowError("CORRUPT_ROW", { message: `The recorded run "${key}" has no output.`, executionId: row.executionId });
+    throw shardflowError("CORRUPT_ROW", {
+      message: `The recorded run "${key}" has no output.`,
+      executionId: row.executionId,
+    });
   }
   return await loadValue(ctx, row.executionId, run.output);
 }

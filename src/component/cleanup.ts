@@ -53,7 +53,11 @@ export const deleteDefinition = internalMutation({
       if (!hasEnded(execution)) await cancelExecution(ctx, execution, { reason, requester }, Date.now());
       await ctx.scheduler.runAfter(0, internal.cleanup.resume, { executionId: execution._id });
     }
-    const again = { definitionId, ...(reason === undefined ? {} : { reason }), ...(requester === undefined ? {} : { requester }) };
+    const again = {
+      definitionId,
+      ...(reason === undefined ? {} : { reason }),
+      ...(requester === undefined ? {} : { requester }),
+    };
     if (executions.length > 0) {
       await ctx.scheduler.runAfter(500, internal.cleanup.deleteDefinition, again);
       return null;
@@ -71,7 +75,10 @@ export const deleteDefinition = internalMutation({
       await ctx.scheduler.runAfter(0, internal.cleanup.deleteDefinition, again);
       return null;
     }
-    const drafts = await ctx.db.query("drafts").withIndex("by_definition", (q) => q.eq("definitionId", definitionId)).take(10);
+    const drafts = await ctx.db
+      .query("drafts")
+      .withIndex("by_definition", (q) => q.eq("definitionId", definitionId))
+      .take(10);
     for (const { _id } of drafts) await ctx.db.delete("drafts", _id);
     await ctx.db.delete("definitions", definitionId);
     return null;

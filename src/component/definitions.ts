@@ -51,7 +51,8 @@ export const saveDraft = mutation({
       });
     }
     const now = Date.now();
-    const definitionId = existing?._id ?? (await ctx.db.insert("definitions", { scope, name, latestVersion: 0, updatedAt: now }));
+    const definitionId =
+      existing?._id ?? (await ctx.db.insert("definitions", { scope, name, latestVersion: 0, updatedAt: now }));
     const revision = current + 1;
     if (draft === null) await ctx.db.insert("drafts", { definitionId, source, revision, savedAt: now });
     else await ctx.db.patch("drafts", draft._id, { source, revision, savedAt: now });
@@ -82,7 +83,9 @@ export const publish = mutation({
     refuseDeleting(existing, name);
     const source = given ?? (existing === null ? null : await draftOf(ctx, existing._id))?.source;
     if (source === undefined) {
-      throw shardflowError("DRAFT_NOT_FOUND", { message: `There is no draft of "${name}" to publish. Save one, or pass the source.` });
+      throw shardflowError("DRAFT_NOT_FOUND", {
+        message: `There is no draft of "${name}" to publish. Save one, or pass the source.`,
+      });
     }
     const { problems, definition } = await check(ctx, name, source);
     if (definition === null || problems.length > 0) {
@@ -93,10 +96,16 @@ export const publish = mutation({
       });
     }
     const now = Date.now();
-    const definitionId = existing?._id ?? (await ctx.db.insert("definitions", { scope, name, latestVersion: 0, updatedAt: now }));
+    const definitionId =
+      existing?._id ?? (await ctx.db.insert("definitions", { scope, name, latestVersion: 0, updatedAt: now }));
     const version = (existing?.latestVersion ?? 0) + 1;
     const versionId = await insertVersion(ctx, { definitionId, scope, name, version, definition, source, note, now });
-    await ctx.db.patch("definitions", definitionId, { activeVersionId: versionId, activeVersion: version, latestVersion: version, updatedAt: now });
+    await ctx.db.patch("definitions", definitionId, {
+      activeVersionId: versionId,
+      activeVersion: version,
+      latestVersion: version,
+      updatedAt: now,
+    });
     return { version };
   },
 });
@@ -109,7 +118,11 @@ export const rollback = mutation({
     const definition = await findDefinition(ctx, scope, name);
     refuseDeleting(definition, name);
     const row = await findVersion(ctx, definition, version);
-    await ctx.db.patch("definitions", definition._id, { activeVersionId: row._id, activeVersion: version, updatedAt: Date.now() });
+    await ctx.db.patch("definitions", definition._id, {
+      activeVersionId: row._id,
+      activeVersion: version,
+      updatedAt: Date.now(),
+    });
     return null;
   },
 });
@@ -134,11 +147,17 @@ export const get = query({
 
 /** The definitions of a scope, by name. Errors: ARGUMENT_INVALID. */
 export const list = query({
-  args: { scope: v.optional(v.string()), cursor: v.optional(v.union(v.null(), v.string())), limit: v.optional(v.number()) },
+  args: {
+    scope: v.optional(v.string()),
+    cursor: v.optional(v.union(v.null(), v.string())),
+    limit: v.optional(v.number()),
+  },
   returns: vPage(vDefinitionSummary),
   handler: async (ctx, { scope = "", cursor = null, limit = DEFAULT_PAGE_SIZE }) => {
     if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE_SIZE) {
-      throw shardflowError("ARGUMENT_INVALID", { message: `limit must be a whole number from 1 to ${MAX_PAGE_SIZE}; it is ${limit}.` });
+      throw shardflowError("ARGUMENT_INVALID", {
+        message: `limit must be a whole number from 1 to ${MAX_PAGE_SIZE}; it is ${limit}.`,
+      });
     }
     const result = await paginator(ctx.db, schema)
       .query("definitions")
@@ -156,7 +175,9 @@ const exportDefinition = query({
     const definition = await findDefinition(ctx, scope, name);
     const number = version ?? definition.activeVersion;
     if (number === undefined) {
-      throw shardflowError("DEFINITION_NOT_PUBLISHED", { message: `Definition "${name}" has no published version to export.` });
+      throw shardflowError("DEFINITION_NOT_PUBLISHED", {
+        message: `Definition "${name}" has no published version to export.`,
+      });
     }
     const { source, ...head } = await versionView(ctx, await findVersion(ctx, definition, number));
     // The source is spliced in as it was published: parsing it here would only reorder and reformat it.
@@ -174,7 +195,8 @@ const deleteDefinition = mutation({
   returns: v.null(),
   handler: async (ctx, { scope = "", name, reason, requester }) => {
     const definition = await findDefinition(ctx, scope, name);
-    if (definition.deleting !== true) await ctx.db.patch("definitions", definition._id, { deleting: true, updatedAt: Date.now() });
+    if (definition.deleting !== true)
+      await ctx.db.patch("definitions", definition._id, { deleting: true, updatedAt: Date.now() });
     await ctx.scheduler.runAfter(0, internal.cleanup.deleteDefinition, {
       definitionId: definition._id,
       reason: reason ?? `Definition "${name}" was deleted.`,
@@ -203,16 +225,24 @@ async function draftOf(ctx: QueryCtx, definitionId: Id<"definitions">): Promise<
 
 function checkName(name: string): void {
   if (name.length > 0 && name.length <= MAX_NAME_LENGTH) return;
-  throw shardflowError("ARGUMENT_INVALID", { message: `A definition's name has 1 to ${MAX_NAME_LENGTH} characters; this one has ${name.length}.` });
+  throw shardflowError("ARGUMENT_INVALID", {
+    message: `A definition's name has 1 to ${MAX_NAME_LENGTH} characters; this one has ${name.length}.`,
+  });
 }
 
 function refuseDeleting(definition: Doc<"definitions"> | null, name: string): void {
   if (definition?.deleting !== true) return;
-  throw shardflowError("DEFINITION_DELETING", { message: `Definition "${name}" is being deleted. Wait until it is gone.` });
+  throw shardflowError("DEFINITION_DELETING", {
+    message: `Definition "${name}" is being deleted. Wait until it is gone.`,
+  });
 }
 
 /** All problems of a source, with the action names known to this deployment. */
-async function check(ctx: QueryCtx, name: string | null, source: string): Promise<{ problems: Problem[]; definition: Definition | null }> {
+async function check(
+  ctx: QueryCtx,
+  name: string | null,
+  source: string,
+): Promise<{ problems: Problem[]; definition: Definition | null }> {
   const bindings = await ctx.db.query("bindings").withIndex("by_name").take(MAX_BINDINGS);
   const checked = validateDefinition(source, { knownActions: new Set(bindings.map((row) => row.name)) });
   const own = checked.definition?.name;
@@ -238,7 +268,10 @@ type NewVersion = {
   now: number;
 };
 
-async function insertVersion(ctx: MutationCtx, { definition, source, note, now, ...key }: NewVersion): Promise<Id<"versions">> {
+async function insertVersion(
+  ctx: MutationCtx,
+  { definition, source, note, now, ...key }: NewVersion,
+): Promise<Id<"versions">> {
   const plan = compileDefinition(definition);
   const { input } = definition;
   const versionId = await ctx.db.insert("versions", {

@@ -74,7 +74,10 @@ export const startWorkflowBatch = mutation({
     const settings = await loadSettings(ctx);
     const started = [];
     for (const item of args.items) started.push(await startExecution(ctx, version, item, settings, Date.now()));
-    await wakeShards(ctx, started.map(({ shardIndex }) => shardIndex));
+    await wakeShards(
+      ctx,
+      started.map(({ shardIndex }) => shardIndex),
+    );
     return started.map(({ executionId }) => executionId);
   },
 });
@@ -177,7 +180,12 @@ export const list = query({
     const ranged =
       definition !== undefined && status !== undefined
         ? rows.withIndex("by_scope_definition_status_startedAt", (q) =>
-            q.eq("scope", scope).eq("definition", definition).eq("status", status).gte("startedAt", from).lt("startedAt", to),
+            q
+              .eq("scope", scope)
+              .eq("definition", definition)
+              .eq("status", status)
+              .gte("startedAt", from)
+              .lt("startedAt", to),
           )
         : definition !== undefined
           ? rows.withIndex("by_scope_definition_startedAt", (q) =>
@@ -187,13 +195,23 @@ export const list = query({
             ? rows.withIndex("by_scope_status_startedAt", (q) =>
                 q.eq("scope", scope).eq("status", status).gte("startedAt", from).lt("startedAt", to),
               )
-            : rows.withIndex("by_scope_startedAt", (q) => q.eq("scope", scope).gte("startedAt", from).lt("startedAt", to));
+            : rows.withIndex("by_scope_startedAt", (q) =>
+                q.eq("scope", scope).gte("startedAt", from).lt("startedAt", to),
+              );
     const result = await ranged.order(order).paginate(options);
     return { page: result.page.map(summaryView), cursor: result.isDone ? null : result.continueCursor };
   },
 });
 
-type TagQuery = { scope: string; name: string; value: string; from: number; to: number; order: "asc" | "desc"; options: { cursor: string | null; numItems: number } };
+type TagQuery = {
+  scope: string;
+  name: string;
+  value: string;
+  from: number;
+  to: number;
+  order: "asc" | "desc";
+  options: { cursor: string | null; numItems: number };
+};
 
 async function listByTag(ctx: QueryCtx, { scope, name, value, from, to, order, options }: TagQuery) {
   const result = await paginator(ctx.db, schema)
@@ -204,7 +222,10 @@ async function listByTag(ctx: QueryCtx, { scope, name, value, from, to, order, o
     .order(order)
     .paginate(options);
   const rows = await Promise.all(result.page.map((row) => ctx.db.get("executions", row.executionId)));
-  return { page: rows.filter((row) => row !== null).map(summaryView), cursor: result.isDone ? null : result.continueCursor };
+  return {
+    page: rows.filter((row) => row !== null).map(summaryView),
+    cursor: result.isDone ? null : result.continueCursor,
+  };
 }
 
 /** The finished node runs of an execution, in the order they were recorded. Errors: ID_INVALID, EXECUTION_NOT_FOUND. */
@@ -228,9 +249,17 @@ export const getNodeOutput = query({
   handler: async (ctx, { executionId, key }) => await nodeOutput(ctx, await getExecution(ctx, executionId), key),
 });
 
-function pageOptions({ cursor, limit = DEFAULT_PAGE_SIZE }: { cursor?: string | null | undefined; limit?: number | undefined }) {
+function pageOptions({
+  cursor,
+  limit = DEFAULT_PAGE_SIZE,
+}: {
+  cursor?: string | null | undefined;
+  limit?: number | undefined;
+}) {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE_SIZE) {
-    throw shardflowError("ARGUMENT_INVALID", { message: `limit must be a whole number from 1 to ${MAX_PAGE_SIZE}; it is ${limit}.` });
+    throw shardflowError("ARGUMENT_INVALID", {
+      message: `limit must be a whole number from 1 to ${MAX_PAGE_SIZE}; it is ${limit}.`,
+    });
   }
   return { cursor: cursor ?? null, numItems: limit };
 }

@@ -63,10 +63,16 @@ export const stretch = internalQuery({
 });
 
 /** The functions bound to the actions of a plan; names without one are left out. */
-async function loadBindings(ctx: QueryCtx, plan: string): Promise<Array<{ name: string; kind: string; handle: string }>> {
+async function loadBindings(
+  ctx: QueryCtx,
+  plan: string,
+): Promise<Array<{ name: string; kind: string; handle: string }>> {
   const found = [];
   for (const name of actionNames(plan)) {
-    const row = await ctx.db.query("bindings").withIndex("by_name", (q) => q.eq("name", name)).unique();
+    const row = await ctx.db
+      .query("bindings")
+      .withIndex("by_name", (q) => q.eq("name", name))
+      .unique();
     if (row !== null) found.push({ name, kind: row.kind, handle: row.handle });
   }
   return found;

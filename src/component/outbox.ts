@@ -59,7 +59,13 @@ export const check = internalMutation({
     const lastError = truncateText(why, 1000);
     if (number >= MAX_CALLBACK_ATTEMPTS) {
       await ctx.db.patch("outbox", outboxId, { state: "failed", lastError });
-      await addEvent(ctx, row.executionId, Date.now(), "callbackFailed", `onComplete failed ${number} times; the last time: ${lastError}`);
+      await addEvent(
+        ctx,
+        row.executionId,
+        Date.now(),
+        "callbackFailed",
+        `onComplete failed ${number} times; the last time: ${lastError}`,
+      );
       console.error(`[shardflow] onComplete of execution ${row.executionId} failed ${number} times: ${lastError}`);
       return null;
     }

@@ -16,7 +16,7 @@ import { nodeError, toNodeError } from "../shared/nodeError.js";
 import { internal } from "./_generated/api.js";
 import type { Doc, Id } from "./_generated/dataModel.js";
 import { internalMutation, type MutationCtx } from "./_generated/server.js";
-import { loadSettings, type Settings } from "./model/config.js";
+import { loadSettings } from "./model/config.js";
 import { endExecution, moveStatus, positionOf } from "./model/ending.js";
 import { executorRow, NEW_LANE, RESUMED_LANE } from "./model/queue.js";
 import { shardComponent, shardHandler, shardOf } from "./model/shards.js";
@@ -41,7 +41,10 @@ export const pump = internalMutation({
     );
     const now = Date.now();
     let inFlight = head.inFlight;
-    for (const taskId of head.taskIds) if (await claim(ctx, taskId, inFlight, settings, now)) inFlight++;
+    // One more than there is room for, so that the head of a full queue says why it waits.
+    for (const taskId of head.taskIds.slice(0, Math.max(0, settings.maxParallelism - inFlight) + 1)) {
+      if (await claimAlone(ctx, { taskId, inFlight, capacity: settings.maxParallelism })) inFlight++;
+    }
     if (inFlight > 0 && !row.watching) await startWatch(ctx, row);
 
     if (head.taskIds.length > 0) {
@@ -59,7 +62,30 @@ export const pump = internalMutation({
   },
 });
 
-async function again(ctx: MutationCtx, shardIndex: number, generation: number, delay: number, idleSince: number | null): Promise<void> {
+/** Claims one task in a sub-transaction: whatever it throws undoes that task's writes only, and fails only it. */
+async function claimAlone(
+  ctx: MutationCtx,
+  args: { taskId: Id<"tasks">; inFlight: number; capacity: number },
+): Promise<boolean> {
+  try {
+    return await ctx.runMutation(internal.pump.claim, args);
+  } catch (error) {
+    const task = await ctx.db.get("tasks", args.taskId);
+    if (task === null) return false;
+    const execution = await ctx.db.get("executions", task.executionId);
+    const reason = { code: "CORRUPT" as const, detail: `It could not be claimed: ${toNodeError(error).message}` };
+    await refuse(ctx, task, execution, { admit: false, reason, action: "fail" }, Date.now());
+    return false;
+  }
+}
+
+async function again(
+  ctx: MutationCtx,
+  shardIndex: number,
+  generation: number,
+  delay: number,
+  idleSince: number | null,
+): Promise<void> {
   await ctx.scheduler.runAfter(delay, internal.pump.pump, { shardIndex, generation, idleSince });
 }
 
@@ -67,7 +93,9 @@ async function hasQueued(ctx: MutationCtx, shardIndex: number): Promise<boolean>
   for (const lane of [RESUMED_LANE, NEW_LANE]) {
     const task = await ctx.db
       .query("tasks")
-      .withIndex("by_shard_state_lane_order", (q) => q.eq("shardIndex", shardIndex).eq("state", "queued").eq("lane", lane))
+      .withIndex("by_shard_state_lane_order", (q) =>
+        q.eq("shardIndex", shardIndex).eq("state", "queued").eq("lane", lane),
+      )
       .first();
     if (task !== null) return true;
   }
@@ -77,11 +105,26 @@ async function hasQueued(ctx: MutationCtx, shardIndex: number): Promise<boolean>
 async function startWatch(ctx: MutationCtx, row: Doc<"executors">): Promise<void> {
   const watchGeneration = row.watchGeneration + 1;
   await ctx.db.patch("executors", row._id, { watching: true, watchGeneration });
-  await ctx.scheduler.runAfter(WATCH_INTERVAL_MS, internal.watch.watch, { shardIndex: row.shardIndex, watchGeneration });
+  await ctx.scheduler.runAfter(WATCH_INTERVAL_MS, internal.watch.watch, {
+    shardIndex: row.shardIndex,
+    watchGeneration,
+  });
 }
 
-/** Decides about one task and carries it out; true when a stretch was started. */
-async function claim(ctx: MutationCtx, taskId: Id<"tasks">, inFlight: number, settings: Settings, now: number): Promise<boolean> {
+/** Decides about one task and carries it out; true when a stretch was started. Called by the pump only. */
+export const claim = internalMutation({
+  args: { taskId: v.id("tasks"), inFlight: v.number(), capacity: v.number() },
+  returns: v.boolean(),
+  handler: async (ctx, { taskId, inFlight, capacity }) => await claimTask(ctx, taskId, inFlight, capacity, Date.now()),
+});
+
+async function claimTask(
+  ctx: MutationCtx,
+  taskId: Id<"tasks">,
+  inFlight: number,
+  capacity: number,
+  now: number,
+): Promise<boolean> {
   const task = await ctx.db.get("tasks", taskId);
   // The snapshot may be behind: a cancel deleted it, or an earlier pump claimed it.
   if (task === null || task.state !== "queued") return false;
@@ -94,7 +137,7 @@ async function claim(ctx: MutationCtx, taskId: Id<"tasks">, inFlight: number, se
     {
       now,
       inFlight,
-      capacity: settings.maxParallelism,
+      capacity,
       paused: false,
       execution: execution === null ? null : { status: execution.status, ...(corrupt === null ? {} : { corrupt }) },
       versionExists: version !== null,
@@ -106,10 +149,15 @@ async function claim(ctx: MutationCtx, taskId: Id<"tasks">, inFlight: number, se
   }
   if (execution === null || position === null) return false;
   const leaseEpoch = position.leaseEpoch + 1;
-  const workflowId = await startStretch(ctx, task, position._id, leaseEpoch, settings);
+  const workflowId = await startStretch(ctx, task, position._id, leaseEpoch, capacity);
   await ctx.db.patch("positions", position._id, { leaseEpoch, workflowId });
   await moveStatus(ctx, execution, "claim");
-  await ctx.db.patch("tasks", task._id, { state: move(TASK_MACHINE, "queued", "claim"), claimedAt: now, leaseEpoch, workflowId });
+  await ctx.db.patch("tasks", task._id, {
+    state: move(TASK_MACHINE, "queued", "claim"),
+    claimedAt: now,
+    leaseEpoch,
+    workflowId,
+  });
   return true;
 }
 
@@ -149,7 +197,7 @@ async function startStretch(
   task: Doc<"tasks">,
   positionId: Id<"positions">,
   leaseEpoch: number,
-  settings: Settings,
+  maxParallelism: number,
 ): Promise<string> {
   const { executionId } = task;
   const shardIndex = shardOf(task);
@@ -158,7 +206,7 @@ async function startStretch(
     workflowName: `stretch of ${executionId}`,
     workflowHandle: await createFunctionHandle(shardHandler(shardIndex)),
     workflowArgs: fence,
-    maxParallelism: settings.maxParallelism,
+    maxParallelism,
     onComplete: {
       fnHandle: await createFunctionHandle(internal.settle.settle),
       context: { ...fence, shardIndex },

@@ -58,9 +58,18 @@ export async function requeueAfterCrash(ctx: MutationCtx, task: Doc<"tasks">, wh
   if (position === null || execution === null || position.ended) return;
   const crashes = position.crashes + 1;
   await ctx.db.patch("positions", position._id, { leaseEpoch: position.leaseEpoch + 1, crashes });
-  await addEvent(ctx, execution._id, now, "reclaimed", `Stretch ${task.leaseEpoch ?? 0} ended without a conclusion: ${why}`);
+  await addEvent(
+    ctx,
+    execution._id,
+    now,
+    "reclaimed",
+    `Stretch ${task.leaseEpoch ?? 0} ended without a conclusion: ${why}`,
+  );
   if (crashes >= MAX_CRASHES) {
-    const { cause: _, ...error } = nodeError("INTERNAL", `${crashes} stretches in a row ended without a checkpoint; the last one: ${why}`);
+    const { cause: _, ...error } = nodeError(
+      "INTERNAL",
+      `${crashes} stretches in a row ended without a checkpoint; the last one: ${why}`,
+    );
     await ctx.db.patch("positions", position._id, { ended: true });
     await endExecution(ctx, execution, { event: "fail", error }, now);
     return;
@@ -68,6 +77,12 @@ export async function requeueAfterCrash(ctx: MutationCtx, task: Doc<"tasks">, wh
   await moveStatus(ctx, execution, "park");
   const wakeAt = now + Math.min(FIRST_CRASH_DELAY_MS * 2 ** (crashes - 1), LAST_CRASH_DELAY_MS);
   const shardIndex = shardOf(task);
-  const waitId = await ctx.db.insert("waits", { executionId: execution._id, shardIndex, kind: "crash", wakeAt, reason: why });
+  const waitId = await ctx.db.insert("waits", {
+    executionId: execution._id,
+    shardIndex,
+    kind: "crash",
+    wakeAt,
+    reason: why,
+  });
   await ctx.scheduler.runAt(wakeAt, internal.wake.wake, { waitId });
 }

@@ -86,14 +86,13 @@ function ports(ctx: ActionCtx, fence: Fence, secretNonce: string): StretchPorts 
         run,
         handle,
         args: JSON.stringify(args),
-        secretNonce: `${secretNonce}${run.key}`,
+        secretNonce,
       }),
     hasLanded: (seq, flushId) => ctx.runQuery(internal.checkpoint.hasLanded, { fence, seq, flushId }),
     isOwner: () => ctx.runQuery(internal.checkpoint.isOwner, { fence }),
     renew: () => ctx.runMutation(internal.checkpoint.renew, { fence }),
     callFunction: (kind, handle, args) => callFunction(ctx, kind, handle, args),
-    callModel: (request, signal) =>
-      callModel(request, { config: readModelConfig(env), signal, now: () => Date.now() }),
+    callModel: (request, signal) => callModel(request, { config: readModelConfig(env), signal, now: () => Date.now() }),
     modelHost: (model) => hostOfModel(model, readModelConfig(env)),
     loadRuns: async (keys) => {
       const rows = await ctx.runQuery(internal.load.runs, { executionId, keys });
@@ -116,8 +115,12 @@ async function callFunction(ctx: ActionCtx, kind: "query" | "action", handle: st
 
 async function loadPasses(ctx: ActionCtx, executionId: Id<"executions">, loopKey: string): Promise<PriorPass[]> {
   const all: PriorPass[] = [];
-  for (let from: number | null = 0; from !== null; ) {
-    const page: { passes: PriorPass[]; next: number | null } = await ctx.runQuery(internal.load.passes, { executionId, loopKey, from });
+  for (let from: number | null = 0; from !== null;) {
+    const page: { passes: PriorPass[]; next: number | null } = await ctx.runQuery(internal.load.passes, {
+      executionId,
+      loopKey,
+      from,
+    });
     all.push(...page.passes);
     from = page.next;
   }

@@ -34,12 +34,17 @@ export const watch = internalMutation({
       if (task === null || task.state !== "claimed") continue;
       const position = await positionOf(ctx, task.executionId);
       const renewedAt = position?.renewedAt ?? 0;
-      if (position !== null && !isExpired(task.claimedAt ?? 0, renewedAt, limits.claimedBefore, limits.renewedBefore)) continue;
+      if (position !== null && !isExpired(task.claimedAt ?? 0, renewedAt, limits.claimedBefore, limits.renewedBefore))
+        continue;
       const silence = Math.round((now - Math.max(renewedAt, task.claimedAt ?? 0)) / 1000);
       await requeueAfterCrash(ctx, task, `its owner gave no sign of life for ${silence} s`);
       if (task.workflowId !== undefined) {
         const { workflowId, executionId } = task;
-        await ctx.scheduler.runAfter(REAP_DELAY_MS, internal.settle.reap, { shardIndex: shardOf(task), workflowId, executionId });
+        await ctx.scheduler.runAfter(REAP_DELAY_MS, internal.settle.reap, {
+          shardIndex: shardOf(task),
+          workflowId,
+          executionId,
+        });
       }
     }
     const claimed = await ctx.db

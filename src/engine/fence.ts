@@ -24,7 +24,8 @@ export type FenceVerdict =
   | "conflict";
 
 export function checkFence(state: FenceState, claim: FenceClaim): FenceVerdict {
-  if (state.leaseEpoch === claim.leaseEpoch && state.lastSeq === claim.seq && state.lastFlushId === claim.flushId) return "repeat";
+  if (state.leaseEpoch === claim.leaseEpoch && state.lastSeq === claim.seq && state.lastFlushId === claim.flushId)
+    return "repeat";
   if (state.canceled) return "canceled";
   if (state.ended || state.leaseEpoch !== claim.leaseEpoch) return "stale";
   return claim.seq === state.lastSeq + 1 ? "apply" : "conflict";

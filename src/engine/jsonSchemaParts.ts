@@ -125,7 +125,7 @@ function copyNameLists(dependencies: JsonObject, copy: Schema): void {
   for (const [name, names] of Object.entries(dependencies)) {
     if (!Array.isArray(names)) continue;
     const lists = (copy.dependentRequired ??= Object.create(null) as Record<string, string[]>);
-    lists[name] = names.map(String);
+    lists[name] = names.filter((other) => typeof other === "string");
   }
 }
 

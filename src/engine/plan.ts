@@ -94,7 +94,8 @@ export type LoopNode = NodeCommon & {
 export type SetNode = NodeCommon & { type: "set"; values: Array<[string, Template]> };
 export type OutputNode = NodeCommon & { type: "output"; value: Template };
 
-export type PlanNode = TriggerNode | LlmNode | ConditionNode | SwitchNode | ActionNode | LoopNode | SetNode | OutputNode;
+export type PlanNode =
+  TriggerNode | LlmNode | ConditionNode | SwitchNode | ActionNode | LoopNode | SetNode | OutputNode;
 export type NodeType = PlanNode["type"];
 export type NodeOf<T extends NodeType> = Extract<PlanNode, { type: T }>;
 

@@ -14,7 +14,13 @@ import { MAX_TOKENS } from "../shared/limits.js";
 import type { LoopNode, Plan } from "./plan.js";
 
 /** A try of a node that failed and was followed by another. */
-export type AttemptRecord = { attempt: number; kind: AttemptKind; startedAt: number; endedAt: number; error: NodeError };
+export type AttemptRecord = {
+  attempt: number;
+  kind: AttemptKind;
+  startedAt: number;
+  endedAt: number;
+  error: NodeError;
+};
 /** Why an attempt was made: the first one, or a retry by policy. */
 export type AttemptKind = "initial" | "retry";
 
@@ -76,7 +82,8 @@ export function passLevels(pass: string): PassLevel[] {
   let outer = "";
   for (const part of pass.split("/")) {
     const match = /^([A-Za-z_][A-Za-z0-9_]*)\[(\d+)\]$/.exec(part);
-    if (match === null) throw shardflowError("CORRUPT_ROW", { message: `The pass "${pass}" of a position cannot be read.` });
+    if (match === null)
+      throw shardflowError("CORRUPT_ROW", { message: `The pass "${pass}" of a position cannot be read.` });
     const node = match[1]!;
     const index = Number(match[2]);
     const loopKey = runKey(outer, node);
@@ -212,22 +219,27 @@ export function writePosition(position: Position): string {
  * @throws {CORRUPT_ROW} when it cannot be read, or stands on a node the plan does not have.
  */
 export function readPosition(text: string, plan: Plan | null): Position {
-  const corrupt = (why: string) => shardflowError("CORRUPT_ROW", { message: `The stored position cannot be read: ${why}.` });
+  const corrupt = (why: string) =>
+    shardflowError("CORRUPT_ROW", { message: `The stored position cannot be read: ${why}.` });
   let value;
   try {
     value = fromJsonText(text, "the position");
   } catch {
     throw corrupt("it is not JSON");
   }
-  if (!isJsonObject(value) || !Array.isArray(value.tokens) || !Array.isArray(value.loops)) throw corrupt("tokens or loops are missing");
+  if (!isJsonObject(value) || !Array.isArray(value.tokens) || !Array.isArray(value.loops))
+    throw corrupt("tokens or loops are missing");
   const position = value as unknown as Position;
   for (const token of position.tokens) {
-    if (!isJsonObject(token) || typeof token.pass !== "string" || typeof token.node !== "string") throw corrupt("a token is malformed");
+    if (!isJsonObject(token) || typeof token.pass !== "string" || typeof token.node !== "string")
+      throw corrupt("a token is malformed");
     passLevels(token.pass);
-    if (plan !== null && !Object.hasOwn(plan.nodes, token.node)) throw corrupt(`node "${token.node}" is not in the plan`);
+    if (plan !== null && !Object.hasOwn(plan.nodes, token.node))
+      throw corrupt(`node "${token.node}" is not in the plan`);
   }
   for (const loop of position.loops) {
-    if (!isJsonObject(loop) || typeof loop.key !== "string" || typeof loop.next !== "number") throw corrupt("a loop is malformed");
+    if (!isJsonObject(loop) || typeof loop.key !== "string" || typeof loop.next !== "number")
+      throw corrupt("a loop is malformed");
   }
   return position;
 }

@@ -113,7 +113,7 @@ export function createSecretScope(table: SecretTable, nonce: string): SecretScop
     const secret = table.get(name);
     if (secret !== undefined) return secret;
     throw shardflowError("SECRET_UNKNOWN", {
-      message: `There is no secret ${JSON.stringify(name.slice(0, MAX_SECRET_NAME_LENGTH))}. Add it to SHARDFLOW_SECRETS.`,
+      message: `No secret is named ${JSON.stringify(name.slice(0, MAX_SECRET_NAME_LENGTH))}. Add it to SHARDFLOW_SECRETS.`,
     });
   };
   const reveal = (name: string, host: string): string => {
@@ -157,7 +157,7 @@ function matchesHost(host: string, allowed: string): boolean {
 
 function notAllowed(name: string, destination: string): Error {
   return shardflowError("SECRET_NOT_ALLOWED", {
-    message: `The secret "${name}" may not be sent ${destination.slice(0, 200)}. Its hosts are set in SHARDFLOW_SECRETS.`,
+    message: `Secret "${name}" may not be sent ${destination.slice(0, 200)}. Its hosts are set in SHARDFLOW_SECRETS.`,
   });
 }
 

@@ -30,12 +30,24 @@ export const ERROR_CLASSES = [
 export type ErrorClass = (typeof ERROR_CLASSES)[number];
 
 type CodeInfo = { readonly class: ErrorClass; readonly retryable: boolean; readonly doc: string };
-const code = (errorClass: ErrorClass, retryable: boolean, doc: string): CodeInfo => ({ class: errorClass, retryable, doc });
+const code = (errorClass: ErrorClass, retryable: boolean, doc: string): CodeInfo => ({
+  class: errorClass,
+  retryable,
+  doc,
+});
 
 export const ERROR_CODES = {
   // Values and arguments
-  VALUE_NOT_JSON: code("input", false, "A value holds something JSON cannot carry (bigint, NaN, bytes, a class instance, a circular reference)."),
-  VALUE_NOT_CONVEX: code("input", false, "Rendered arguments hold a key that Convex refuses (empty, starts with `$` or `_`, not printable ASCII), a list over 8,192 or an object over 1,024 fields."),
+  VALUE_NOT_JSON: code(
+    "input",
+    false,
+    "A value holds something JSON cannot carry (bigint, NaN, bytes, a class instance, a circular reference).",
+  ),
+  VALUE_NOT_CONVEX: code(
+    "input",
+    false,
+    "Rendered arguments hold a key that Convex refuses (starts with `$`, not printable ASCII, over 1,024 characters, `__proto__`), broken Unicode, a list over 8,192, an object over 1,024 fields, or nesting over 63.",
+  ),
   VALUE_TOO_LARGE: code("limit", false, "A value is over its size limit."),
   ARGUMENT_INVALID: code("input", false, "An argument is out of range or malformed."),
   ID_INVALID: code("input", false, "The id is not an id of this component, or of another table."),
@@ -53,23 +65,43 @@ export const ERROR_CODES = {
   EXECUTION_ENDED: code("conflict", false, "The execution has ended; its status cannot change any more."),
   EXECUTION_ACTIVE: code("conflict", false, "The execution has not ended; cancel it first."),
   EXECUTION_CANCELED: code("conflict", false, "The execution was canceled."),
-  IDEMPOTENCY_CONFLICT: code("conflict", false, "An execution with that idempotency key exists and `onConflict` is \"reject\"."),
+  IDEMPOTENCY_CONFLICT: code(
+    "conflict",
+    false,
+    'An execution with that idempotency key exists and `onConflict` is "reject".',
+  ),
   NODE_RUN_LIMIT: code("limit", false, "The execution made more node runs than allowed."),
   // Nodes
-  EXPRESSION_INVALID: code("input", false, "An expression or template does not parse, names something unknown, or is over a bound."),
-  EXPRESSION_FAILED: code("expression", false, "An expression failed on this data (missing key, wrong type, division by zero)."),
+  EXPRESSION_INVALID: code(
+    "input",
+    false,
+    "An expression or template does not parse, names something unknown, or is over a bound.",
+  ),
+  EXPRESSION_FAILED: code(
+    "expression",
+    false,
+    "An expression failed on this data (missing key, wrong type, division by zero).",
+  ),
   EXPRESSION_NOT_BOOLEAN: code("expression", false, "A condition gave a value that is not true or false."),
   EXPRESSION_LIMIT: code("limit", false, "An expression took more steps or built more text than allowed."),
-  ACTION_UNBOUND: code("unavailable", true, "No function is bound to the action name, or it was removed by a deploy; run `sync`."),
+  ACTION_UNBOUND: code(
+    "unavailable",
+    true,
+    "No function is bound to the action name, or it was removed by a deploy; run `sync`.",
+  ),
   ACTION_KIND_MISMATCH: code("input", false, "The bound function is not of the kind it was bound as."),
   ACTION_FAILED: code("app", true, "The app's function threw."),
-  ACTION_REFUSED: code("unavailable", true, "Convex had no room to run the function (TooManyConcurrentRequests); not counted as an attempt."),
+  ACTION_REFUSED: code(
+    "unavailable",
+    true,
+    "Convex had no room to run the function (TooManyConcurrentRequests); not counted as an attempt.",
+  ),
   NODE_TIMEOUT: code("timeout", true, "The node did not end within its `timeoutMs`."),
   NODE_CANCELED: code("conflict", false, "The node was abandoned because the execution or its loop ended."),
   SWITCH_NO_MATCH: code("expression", false, "No case of the switch matched and it has no default port."),
   LOOP_ITEMS_NOT_LIST: code("expression", false, "The items of a loop are not a list."),
   LOOP_TOO_MANY_ITEMS: code("limit", false, "The list is longer than the loop's `maxIterations`."),
-  LOOP_ITEM_FAILED: code("app", false, "A pass of a loop failed and `onItemError` is \"fail\"."),
+  LOOP_ITEM_FAILED: code("app", false, 'A pass of a loop failed and `onItemError` is "fail".'),
   VARIABLE_CONFLICT: code("conflict", false, "Two parallel branches set the same variable."),
   SECRET_UNKNOWN: code("input", false, "No secret of that name is configured."),
   SECRET_NOT_ALLOWED: code("input", false, "The secret may not be sent to that host."),
@@ -106,7 +138,8 @@ export type ShardflowErrorData = {
   message: string;
   retryable: boolean;
   /** Details that depend on the code: `problems`, `path`, `executionId`, `limit`, ... */
-  [detail: string]: string | number | boolean | null | undefined | Array<Record<string, string | number | boolean | null>>;
+  [detail: string]:
+    string | number | boolean | null | undefined | Array<Record<string, string | number | boolean | null>>;
 };
 
 /** Builds the error that is thrown across every boundary. The message says what, which value, and what to do. */
@@ -114,7 +147,11 @@ export function shardflowError(
   errorCode: ErrorCode,
   details: { message: string } & Omit<Partial<ShardflowErrorData>, "code" | "retryable">,
 ): ConvexError<ShardflowErrorData> {
-  const data: ShardflowErrorData = { code: errorCode, retryable: ERROR_CODES[errorCode].retryable, message: details.message };
+  const data: ShardflowErrorData = {
+    code: errorCode,
+    retryable: ERROR_CODES[errorCode].retryable,
+    message: details.message,
+  };
   for (const [key, value] of Object.entries(details)) if (value !== undefined) data[key] = value;
   return new ConvexError(data);
 }
@@ -125,7 +162,7 @@ export function shardflowError(
  */
 export function shardflowErrorData(error: unknown): ShardflowErrorData | null {
   if (typeof error !== "object" || error === null || !("data" in error)) return null;
-  let data: unknown = (error as { data: unknown }).data;
+  let data: unknown = error.data;
   if (typeof data === "string") {
     try {
       data = JSON.parse(data);

@@ -43,18 +43,27 @@ export const MAX_CONVEX_FIELD_NAME_LENGTH = 1_024;
 export const MAX_CONVEX_ARGS_DEPTH = 63;
 
 // ── Definitions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+/** Largest definition as JSON text. Source and plan together stay far under the 1 MiB of a document. */
 export const MAX_DEFINITION_BYTES = 256 * KB;
+/** Nodes of one definition. More belong in several definitions; the plan is parsed by every stretch. */
 export const MAX_NODES = 500;
 /** Loops inside loops. Each level multiplies the passes; deeper nesting belongs in a subflow. */
 export const MAX_LOOP_DEPTH = 8;
+/** Longest name of a definition, action or scope. Names are fields of indexes. */
 export const MAX_NAME_LENGTH = 200;
+/** Longest id of a node. Ids are repeated in every node run and in the passes of loops. */
 export const MAX_NODE_ID_LENGTH = 64;
+/** Cases of one switch. They are tried in order, one expression each. */
 export const MAX_SWITCH_CASES = 100;
+/** Variables that one set node sets. */
 export const MAX_SET_VALUES = 100;
 
 // ── Expressions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+/** Longest expression. Parsing is linear in it and happens in every stretch that reaches it. */
 export const MAX_EXPRESSION_LENGTH = 4 * KB;
+/** Nesting of one expression. Bounds the recursion of parser and evaluator. */
 export const MAX_EXPRESSION_DEPTH = 64;
+/** Parts of one parsed expression. */
 export const MAX_EXPRESSION_AST_NODES = 2_000;
 /** Steps that one evaluation may take; each element a macro visits counts. */
 export const MAX_EXPRESSION_STEPS = 200_000;
@@ -64,16 +73,21 @@ export const MAX_EXPRESSION_OUTPUT_CHARS = 1 * MB;
 export const MAX_EXPRESSION_LITERAL_ITEMS = 1_000;
 /** Steps that all expressions of one template may take together. */
 export const MAX_TEMPLATE_STEPS = 2_000_000;
+/** Longest regular expression in an expression. */
 export const MAX_REGEX_LENGTH = 256;
 /** States of the automaton that a regular expression is compiled to; `(a{100}){100}` is short but has 10 000. */
 export const MAX_REGEX_STATES = 1_000;
 
 // ── Nodes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+/** Time for one attempt of a node whose definition names none. */
 export const DEFAULT_NODE_TIMEOUT_MS = 60 * SECOND;
+/** Time for one attempt of an llm node whose definition names none; long answers take minutes. */
 export const DEFAULT_LLM_TIMEOUT_MS = 2 * MINUTE;
 /** A stretch (4 min) and one such node fit a 10 minute action. */
 export const MAX_NODE_TIMEOUT_MS = 5 * MINUTE;
+/** Attempts that a retry policy may name. With doubling delays the last ones are days apart anyway. */
 export const MAX_ATTEMPTS = 20;
+/** Longest delay before a retry. A Retry-After beyond it ends the retries instead. */
 export const MAX_RETRY_DELAY_MS = 1 * DAY;
 /** Attempts of an llm node whose definition names no policy. Providers refuse and time out as a matter of course. */
 export const DEFAULT_LLM_ATTEMPTS = 4;
@@ -89,13 +103,17 @@ export const BACKPRESSURE_INITIAL_MS = 1 * SECOND;
 export const BACKPRESSURE_MAX_MS = 30 * SECOND;
 /** Backoff up to this long is slept inside the stretch; a longer one releases it and waits in the database. */
 export const IN_PROCESS_BACKOFF_MS = 5 * SECOND;
+/** Passes of a loop whose definition names no maximum. */
 export const DEFAULT_MAX_ITERATIONS = 1_000;
+/** Passes that a loop may name as its maximum. */
 export const MAX_ITERATIONS = 100_000;
 /** Values a loop hands from pass to pass. They are part of the position, which every checkpoint writes. */
 export const MAX_CARRY_BYTES = 64 * KB;
+/** Passes of one loop in flight. Each takes an action place while it runs. */
 export const MAX_LOOP_CONCURRENCY = 64;
 /** Places an execution can be at once (loop passes in flight). Bounds the position row. */
 export const MAX_TOKENS = 128;
+/** Times a model is asked again for an answer that matches the schema. Each one is paid for. */
 export const MAX_LLM_REPAIR_ATTEMPTS = 5;
 /** Largest answer read from a model provider: a value of the largest size, with its JSON escapes. */
 export const MAX_MODEL_RESPONSE_BYTES = 8 * MB;
@@ -109,14 +127,23 @@ export const MIN_SECRET_LENGTH = 8;
 export const MAX_SECRET_NAME_LENGTH = 64;
 
 // ── Executions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+/** Executions of one startWorkflowBatch call. They share one transaction. */
 export const MAX_BATCH_STARTS = 100;
+/** Tags of one execution. Each is a row. */
 export const MAX_TAGS = 10;
+/** Longest tag. Tags are fields of an index. */
 export const MAX_TAG_LENGTH = 100;
+/** Longest idempotency key, shard key or scope. Keys are fields of indexes. */
 export const MAX_KEY_LENGTH = 256;
+/** How long an idempotency key is remembered unless the start says otherwise. */
 export const DEFAULT_IDEMPOTENCY_TTL_MS = 1 * DAY;
+/** Longest time that an idempotency key can be remembered. Bounds the table of keys. */
 export const MAX_IDEMPOTENCY_TTL_MS = 30 * DAY;
+/** How long an ended execution is kept unless configured otherwise. */
 export const DEFAULT_RETENTION_MS = 30 * DAY;
+/** Rows of one page. Keeps a page of full rows under the 16 MiB that a transaction may read. */
 export const MAX_PAGE_SIZE = 200;
+/** Rows of a page when the caller names no size. */
 export const DEFAULT_PAGE_SIZE = 50;
 
 // ── Host ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -126,6 +153,7 @@ export const DEFAULT_STRETCH_BUDGET_MS = 4 * MINUTE;
 export const ACTION_LIMIT_MS = 9.5 * MINUTE;
 /** Stretches that one shard runs at once (workpool parallelism of the shard's workflow instance). */
 export const DEFAULT_MAX_PARALLELISM = 25;
+/** Stretches per shard that can be configured: the largest parallelism of one workpool. */
 export const MAX_PARALLELISM = 100;
 /** Node runs of one checkpoint. */
 export const MAX_RUNS_PER_CHECKPOINT = 100;

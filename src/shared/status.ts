@@ -11,7 +11,7 @@ export const EXECUTION_STATUSES = [
   "pending",
   /** Entered when a task of it is claimed. Left when its stretch waits, or ends it one way or the other. */
   "running",
-  /** Entered when a stretch ends at a wait or a long backoff. Left when the task of the wake is claimed, or by cancel. */
+  /** Entered when a stretch ends at a wait or a long backoff. Left when the wake's task is claimed, or by cancel. */
   "waiting",
   /** Entered when the last node has run. Never left. */
   "succeeded",

@@ -40,4 +40,8 @@ export const vAttempt = v.object({
 });
 
 /** What a caller asked when canceling; kept with the execution. */
-export const vCancelInfo = v.object({ reason: v.optional(v.string()), requester: v.optional(v.string()), at: v.number() });
+export const vCancelInfo = v.object({
+  reason: v.optional(v.string()),
+  requester: v.optional(v.string()),
+  at: v.number(),
+});

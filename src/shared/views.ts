@@ -58,7 +58,9 @@ export const vDescription = v.object({
   tags: v.record(v.string(), v.string()),
   variables: v.string(),
   places: v.array(vPlace),
-  loops: v.array(v.object({ key: v.string(), started: v.number(), total: v.union(v.null(), v.number()), failed: v.number() })),
+  loops: v.array(
+    v.object({ key: v.string(), started: v.number(), total: v.union(v.null(), v.number()), failed: v.number() }),
+  ),
   nodeRuns: v.number(),
   leaseEpoch: v.number(),
   /** Queue state of the next or running stretch. */
@@ -69,7 +71,9 @@ export const vDescription = v.object({
       refusal: v.optional(v.object({ code: v.string(), detail: v.string(), at: v.number() })),
     }),
   ),
-  wait: v.optional(v.object({ kind: v.string(), node: v.optional(v.string()), wakeAt: v.number(), reason: v.string() })),
+  wait: v.optional(
+    v.object({ kind: v.string(), node: v.optional(v.string()), wakeAt: v.number(), reason: v.string() }),
+  ),
   callback: v.optional(v.object({ state: v.string(), attempt: v.number(), lastError: v.optional(v.string()) })),
   events: v.array(v.object({ at: v.number(), type: v.string(), detail: v.string() })),
 });

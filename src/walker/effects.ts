@@ -13,7 +13,8 @@ import type { Ticker } from "./ticker.js";
 const FIRST_LOOK_MS = 2 * SECOND;
 const LAST_LOOK_MS = 5 * SECOND;
 
-export type EffectEnd<T> = { kind: "done"; value: T } | { kind: "threw"; error: unknown } | { kind: "timeout" } | { kind: "abandoned" };
+export type EffectEnd<T> =
+  { kind: "done"; value: T } | { kind: "threw"; error: unknown } | { kind: "timeout" } | { kind: "abandoned" };
 
 export class Effects {
   readonly #ports: StretchPorts;

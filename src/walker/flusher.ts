@@ -20,7 +20,13 @@ export class StretchStopped extends Error {
   }
 }
 
-type Pending = { runs: FinishedRun[]; variables: string[]; payloads: Array<{ name: string; text: string }>; bytes: number; effect: boolean };
+type Pending = {
+  runs: FinishedRun[];
+  variables: string[];
+  payloads: Array<{ name: string; text: string }>;
+  bytes: number;
+  effect: boolean;
+};
 const nothing = (): Pending => ({ runs: [], variables: [], payloads: [], bytes: 0, effect: false });
 
 const MAX_SENDS = 6;
@@ -67,6 +73,11 @@ export class Flusher {
   /** The position changed in a way that must be durable before the next effect (an attempt was counted). */
   requireFlush(): void {
     this.#pending.effect = true;
+  }
+
+  /** Everything recorded is durable. */
+  get isClean(): boolean {
+    return this.#pending.runs.length === 0 && this.#busy === null;
   }
 
   get isFull(): boolean {
@@ -122,7 +133,10 @@ export class Flusher {
     const taken = this.#take();
     const progress = this.#progress(taken, this.#position());
     if (conclusion !== undefined) progress.conclusion = conclusion;
-    const reply = await this.#resend(() => this.#ports.checkpoint(progress), () => true);
+    const reply = await this.#resend(
+      () => this.#ports.checkpoint(progress),
+      () => true,
+    );
     stopUnlessApplied(reply);
     this.#seq = progress.seq;
   }
@@ -134,7 +148,10 @@ export class Flusher {
       reply = await this.#resend(send, isTransient);
     } catch (error) {
       // Either the mutation threw, or it committed and the reply was lost: the database knows.
-      const landed = await this.#resend(() => this.#ports.hasLanded(progress.seq, progress.flushId), () => true);
+      const landed = await this.#resend(
+        () => this.#ports.hasLanded(progress.seq, progress.flushId),
+        () => true,
+      );
       if (!landed) throw error;
       reply = await this.#resend(send, () => true);
     }
@@ -186,5 +203,7 @@ function stopUnlessApplied(reply: Reply): void {
  */
 export function isTransient(error: unknown): boolean {
   const text = error instanceof Error ? error.message : String(error);
-  return /OptimisticConcurrencyControlFailure|changed while this mutation was being run|TooManyConcurrentRequests|TooManyWrites/.test(text);
+  return /OptimisticConcurrencyControlFailure|changed while this mutation was being run|TooManyConcurrentRequests|TooManyWrites/.test(
+    text,
+  );
 }

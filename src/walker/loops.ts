@@ -43,9 +43,9 @@ type Parts = {
   memory: Memory;
   effects: Effects;
   evaluator: Evaluator;
-  position(): Position;
+  position: () => Position;
   /** Takes a new position and starts its new tokens. */
-  move(next: Position): void;
+  move: (next: Position) => void;
 };
 
 export class Loops {
@@ -69,7 +69,10 @@ export class Loops {
     const state = { total: items === null ? null : items.length, carry, startedAt };
     let next = enterLoop(position(), token, node, state);
     if (items !== null && items.length === 0) {
-      this.#recordEnd(token, key, node, startedAt, { port: "done", output: loopOutput(new Map(), 0, "done", carry) });
+      this.#recordEnd(token, key, node, startedAt, {
+        port: "done",
+        output: loopOutput(new Map<number, PassResult>(), 0, "done", carry),
+      });
       next = leaveLoop(next, key, "done");
     } else if (items !== null) {
       memory.keepItems(key, items);
@@ -164,9 +167,13 @@ export class Loops {
   #failLoop(node: LoopNode, pass: PassLevel, error: StoredNodeError): void {
     const { position, move } = this.#parts;
     this.#abandonPasses(pass.loopKey, node);
-    const failure = nodeError("LOOP_ITEM_FAILED", `Pass ${pass.index} of loop "${node.id}" failed: ${error.code}: ${error.message}`, {
-      cause: { code: error.code, message: error.message },
-    });
+    const failure = nodeError(
+      "LOOP_ITEM_FAILED",
+      `Pass ${pass.index} of loop "${node.id}" failed: ${error.code}: ${error.message}`,
+      {
+        cause: { code: error.code, message: error.message },
+      },
+    );
     const stored = toStoredError(failure);
     const { startedAt } = loopOf(position(), pass.loopKey);
     this.#recordEnd(this.#loopToken(pass.loopKey), pass.loopKey, node, startedAt, { port: "failure", error: stored });
@@ -180,10 +187,18 @@ export class Loops {
     if (!position().loops.some((loop) => loop.key === pass.loopKey)) return;
     const broken = state.exit === "break";
     const port = broken && node.next.break !== undefined ? "break" : "done";
-    const output = loopOutput(results, state.next, broken ? "break" : state.exit === "stop" ? "stop" : "done", state.carry ?? null);
+    const output = loopOutput(
+      results,
+      state.next,
+      broken ? "break" : state.exit === "stop" ? "stop" : "done",
+      state.carry ?? null,
+    );
     const token = this.#loopToken(pass.loopKey);
     if (utf8Bytes(JSON.stringify(output)) > MAX_VALUE_BYTES) {
-      const error = nodeError("VALUE_TOO_LARGE", `The results of loop "${node.id}" are over ${MAX_VALUE_BYTES} bytes. Collect less per pass.`);
+      const error = nodeError(
+        "VALUE_TOO_LARGE",
+        `The results of loop "${node.id}" are over ${MAX_VALUE_BYTES} bytes. Collect less per pass.`,
+      );
       this.#recordEnd(token, pass.loopKey, node, state.startedAt, { port: "failure", error: toStoredError(error) });
       this.#forget(pass.loopKey);
       move(leaveLoop(position(), pass.loopKey, "failure"));
@@ -222,7 +237,10 @@ export class Loops {
       return;
     }
     const text = JSON.stringify(end.output);
-    flusher.record(finishedRun(plan, token, node, key, startedAt, ports.now(), { port: end.port, output: text }), false);
+    flusher.record(
+      finishedRun(plan, token, node, key, startedAt, ports.now(), { port: end.port, output: text }),
+      false,
+    );
     memory.keepRun(key, node.id, { output: end.output, text });
   }
 
@@ -260,7 +278,12 @@ export class Loops {
 }
 
 /** What a loop hands on: results by index (null where a pass failed or never ran), and what went wrong. */
-function loopOutput(results: Map<number, PassResult>, passes: number, exit: "done" | "break" | "stop", carry: JsonObject | null): Json {
+function loopOutput(
+  results: Map<number, PassResult>,
+  passes: number,
+  exit: "done" | "break" | "stop",
+  carry: JsonObject | null,
+): Json {
   const list: Json[] = [];
   const errors: Json[] = [];
   for (let index = 0; index < passes; index++) {
@@ -270,4 +293,3 @@ function loopOutput(results: Map<number, PassResult>, passes: number, exit: "don
   }
   return { results: list, passes, errors, exit, carry: carry ?? {} };
 }
-

@@ -126,7 +126,8 @@ export class Memory {
     const loop = this.#plan.nodes[id]?.loop ?? null;
     if (loop === null) return "";
     const level = passLevels(pass).find((l) => l.node === loop);
-    if (level === undefined) throw shardflowError("INTERNAL", { message: `Node "${id}" is not visible from pass "${pass}".` });
+    if (level === undefined)
+      throw shardflowError("INTERNAL", { message: `Node "${id}" is not visible from pass "${pass}".` });
     return level.pass;
   }
 
@@ -168,7 +169,8 @@ export class Memory {
     if (known !== undefined) return known;
     const text = await this.#ports.loadPayload(itemsName(loopKey));
     const items = text === null ? null : fromJsonText(text, `the items of ${loopKey}`);
-    if (!Array.isArray(items)) throw shardflowError("CORRUPT_ROW", { message: `The items of loop "${loopKey}" are missing.` });
+    if (!Array.isArray(items))
+      throw shardflowError("CORRUPT_ROW", { message: `The items of loop "${loopKey}" are missing.` });
     this.#items.set(loopKey, items);
     return items;
   }

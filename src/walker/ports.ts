@@ -17,8 +17,7 @@ export type ModelRequest = {
   temperature: number | null;
 };
 export type ModelResult =
-  | { ok: true; output: Json; usage: Usage; finishReason: string }
-  | { ok: false; error: NodeError; usage: Usage };
+  { ok: true; output: Json; usage: Usage; finishReason: string } | { ok: false; error: NodeError; usage: Usage };
 
 /** The run of a node bound to a mutation; its output and end are known only inside its transaction. */
 export type CommittedRun = Omit<FinishedRun, "output" | "status" | "endedAt" | "port">;

@@ -9,11 +9,21 @@
 import { createEvaluator } from "../engine/expr/evaluate.js";
 import { ExpressionError } from "../engine/expr/error.js";
 import type { Plan, PlanNode } from "../engine/plan.js";
-import { moveToken, innermostPass, removeToken, replaceToken, runKey, exitToken, type Position, type Token } from "../engine/position.js";
+import {
+  moveToken,
+  innermostPass,
+  removeToken,
+  replaceToken,
+  runKey,
+  exitToken,
+  type Position,
+  type Token,
+} from "../engine/position.js";
 import { decideRetry } from "../engine/retry.js";
 import { createSecretScope, type SecretTable } from "../engine/secrets.js";
 import { mergeVariables } from "../engine/variables.js";
 import type { Conclusion } from "../shared/checkpoint.js";
+import { shardflowError } from "../shared/errors.js";
 import { utf8Bytes, type Json, type JsonObject } from "../shared/json.js";
 import { ACTION_LIMIT_MS, MAX_NODE_RUNS, MAX_VALUE_BYTES } from "../shared/limits.js";
 import { nodeError, toNodeError, type NodeError } from "../shared/nodeError.js";
@@ -178,11 +188,17 @@ class Walk {
     }
     const key = runKey(token.pass, token.node);
     if (this.#nodeRuns >= MAX_NODE_RUNS) {
-      return this.#fail(token, key, this.#ports.now(), nodeError("NODE_RUN_LIMIT", `The execution made ${MAX_NODE_RUNS} node runs.`));
+      return this.#fail(
+        token,
+        key,
+        this.#ports.now(),
+        nodeError("NODE_RUN_LIMIT", `The execution made ${MAX_NODE_RUNS} node runs.`),
+      );
     }
     if (executorOf(node).effect) await this.#flusher.beforeEffect();
     else if (this.#flusher.isFull) await this.#flusher.beforeEffect();
     if (this.#isOver || this.#current(token) === null) return null;
+    if (this.#flusher.isClean) this.#memory.trim();
 
     const startedAt = this.#ports.now();
     const outcome = await this.#attempt(token, node, key, startedAt);
@@ -200,7 +216,7 @@ class Walk {
     const attempt = token.attempt ?? 1;
     const { id } = this.#stretch.execution;
     const run: RunInfo = { id: node.id, key, attempt, idempotencyKey: `${id}:${key}` };
-    const secrets = createSecretScope(this.#stretch.secrets, `${this.#stretch.secretNonce}${key}`);
+    const secrets = createSecretScope(this.#stretch.secrets, this.#stretch.secretNonce);
     const evaluator = createEvaluator({ secretMarker: (name) => secrets.marker(name) });
     const scope = await this.#memory.scopeAt(this.#position, token.pass, node.reads, run);
     if (this.#isOver) return null;
@@ -220,11 +236,14 @@ class Walk {
     );
     switch (end.kind) {
       case "done":
-        return await end.value;
+        return end.value;
       case "threw":
         throw end.error;
       case "timeout":
-        return { kind: "fail", error: nodeError("NODE_TIMEOUT", `"${node.id}" did not end within ${node.timeoutMs} ms.`) };
+        return {
+          kind: "fail",
+          error: nodeError("NODE_TIMEOUT", `"${node.id}" did not end within ${node.timeoutMs} ms.`),
+        };
       case "abandoned":
         return null;
     }
@@ -236,7 +255,14 @@ class Walk {
     return isMutation ? Infinity : node.timeoutMs;
   }
 
-  async #commit(token: Token, node: PlanNode, key: string, startedAt: number, handle: string, args: Json): Promise<string> {
+  async #commit(
+    token: Token,
+    node: PlanNode,
+    key: string,
+    startedAt: number,
+    handle: string,
+    args: Json,
+  ): Promise<string> {
     const run = committedRun(this.#plan, token, node, key, startedAt);
     const output = await this.#flusher.commit(run, handle, args, () => {
       const current = this.#current(token);
@@ -266,7 +292,13 @@ class Walk {
     }
   }
 
-  #exit(token: Token, node: PlanNode, key: string, startedAt: number, outcome: Extract<NodeOutcome, { kind: "exit" }>): Token | null {
+  #exit(
+    token: Token,
+    node: PlanNode,
+    key: string,
+    startedAt: number,
+    outcome: Extract<NodeOutcome, { kind: "exit" }>,
+  ): Token | null {
     const text = JSON.stringify(outcome.output);
     if (utf8Bytes(text) > MAX_VALUE_BYTES) {
       const error = nodeError("VALUE_TOO_LARGE", `The output of "${node.id}" is over ${MAX_VALUE_BYTES} bytes.`);
@@ -277,7 +309,11 @@ class Walk {
       this.#memory.variables = mergeVariables(this.#memory.variables, [{ writer, values: outcome.variables }]);
       this.#flusher.setVariables(writer, outcome.variables);
     }
-    const run = finishedRun(this.#plan, token, node, key, startedAt, this.#ports.now(), { port: outcome.port, output: text, usage: outcome.usage });
+    const run = finishedRun(this.#plan, token, node, key, startedAt, this.#ports.now(), {
+      port: outcome.port,
+      output: text,
+      usage: outcome.usage,
+    });
     this.#nodeRuns++;
     this.#flusher.record(run, this.#hasEffect(node));
     this.#memory.keepRun(key, node.id, { output: outcome.output, text });
@@ -291,7 +327,14 @@ class Walk {
     return this.#stretch.bindings.get(node.action)?.kind !== "query";
   }
 
-  #failAttempt(token: Token, node: PlanNode, key: string, startedAt: number, error: NodeError, usage: Extract<NodeOutcome, { kind: "fail" }>["usage"]): Token | null {
+  #failAttempt(
+    token: Token,
+    node: PlanNode,
+    key: string,
+    startedAt: number,
+    error: NodeError,
+    usage: Extract<NodeOutcome, { kind: "fail" }>["usage"],
+  ): Token | null {
     const attempt = token.attempt ?? 1;
     const decision = decideRetry({ policy: node.retry, attempt, error, random: this.#ports.random() });
     if (!decision.retry) return this.#fail(token, key, startedAt, error, usage);
@@ -300,7 +343,13 @@ class Walk {
       ...(token.failures ?? []),
       { attempt, kind: attempt === 1 ? ("initial" as const) : ("retry" as const), startedAt, endedAt: now, error },
     ];
-    return this.#tryLater(token, { pass: token.pass, node: token.node, attempt: attempt + 1, failures, notBefore: now + decision.delayMs });
+    return this.#tryLater(token, {
+      pass: token.pass,
+      node: token.node,
+      attempt: attempt + 1,
+      failures,
+      notBefore: now + decision.delayMs,
+    });
   }
 
   /** Nothing was tried. Waits, without counting an attempt, until the patience for refusals is used up. */
@@ -317,10 +366,20 @@ class Walk {
     return later;
   }
 
-  #fail(token: Token, key: string, startedAt: number, error: NodeError, usage?: Extract<NodeOutcome, { kind: "fail" }>["usage"]): Token {
+  #fail(
+    token: Token,
+    key: string,
+    startedAt: number,
+    error: NodeError,
+    usage?: Extract<NodeOutcome, { kind: "fail" }>["usage"],
+  ): Token {
     const node = this.#nodeOf(token);
     const stored = toStoredError(error);
-    const run = finishedRun(this.#plan, token, node, key, startedAt, this.#ports.now(), { port: "failure", error: stored, usage });
+    const run = finishedRun(this.#plan, token, node, key, startedAt, this.#ports.now(), {
+      port: "failure",
+      error: stored,
+      usage,
+    });
     this.#nodeRuns++;
     this.#flusher.record(run, this.#hasEffect(node));
     this.#memory.keepRun(key, node.id, { error: stored });
@@ -349,7 +408,10 @@ class Walk {
     const conclusion: Conclusion =
       port === "failure"
         ? { kind: "failed", error: await this.#loops.errorOf(key), node: key }
-        : { kind: "succeeded", output: node.type === "output" ? JSON.stringify(await this.#memory.outputOf(key)) : "null" };
+        : {
+            kind: "succeeded",
+            output: node.type === "output" ? JSON.stringify(await this.#memory.outputOf(key)) : "null",
+          };
     if (this.#isOver) return;
     this.#position = removeToken(this.#position, token);
     this.#conclusion = conclusion;
@@ -361,7 +423,7 @@ class Walk {
     const next = waiting.reduce<Token | null>((a, t) => (a === null || t.notBefore! < a.notBefore! ? t : a), null);
     if (next === null || waiting.length < this.#position.tokens.length) {
       if (!this.#yielding && next === null) {
-        throw new Error("the walk ended without a conclusion");
+        throw shardflowError("INTERNAL", { message: "The walk ended without a conclusion." });
       }
       return { kind: "yield" };
     }
@@ -378,7 +440,10 @@ class Walk {
 const NEVER = new AbortController().signal;
 
 /** Expressions fail by throwing; so do values that cannot be stored. Both are failures of the node, not of the walk. */
-async function asOutcome(run: () => NodeOutcome | Promise<NodeOutcome>, scrub: (text: string) => string): Promise<NodeOutcome> {
+async function asOutcome(
+  run: () => NodeOutcome | Promise<NodeOutcome>,
+  scrub: (text: string) => string,
+): Promise<NodeOutcome> {
   try {
     return await run();
   } catch (error) {

@@ -279,7 +279,8 @@ describe("scrub", () => {
   });
 
   it("finds a private key of many lines in an error text", () => {
-    const key = `-----BEGIN PRIVATE KEY-----\n${"MIIEvQIBADANBgkqhkiG9w0BAQEFAASC/+==\n".repeat(60)}-----END PRIVATE KEY-----`;
+    const lines = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC/+==\n".repeat(60);
+    const key = `-----BEGIN PRIVATE KEY-----\n${lines}-----END PRIVATE KEY-----`;
     const secrets = scopeThatSent([key]);
     expect(secrets.scrub(`401: ${JSON.stringify({ sent: key })}`)).toBe('401: {"sent":"[secret S0]"}');
     expect(secrets.scrub(base64(key))).toBe("[secret S0]");

@@ -35,6 +35,7 @@ import type * as outbox from "../outbox.js";
 import type * as plans from "../plans.js";
 import type * as pump from "../pump.js";
 import type * as queue from "../queue.js";
+import type * as revive from "../revive.js";
 import type * as settle from "../settle.js";
 import type * as stretch from "../stretch.js";
 import type * as wake from "../wake.js";
@@ -75,6 +76,7 @@ const fullApi: ApiFromModules<{
   plans: typeof plans;
   pump: typeof pump;
   queue: typeof queue;
+  revive: typeof revive;
   settle: typeof settle;
   stretch: typeof stretch;
   wake: typeof wake;

@@ -21,7 +21,12 @@ export function hasEnded(execution: Doc<"executions">): boolean {
   return isTerminal(EXECUTION_MACHINE, execution.status);
 }
 
-export async function cancelExecution(ctx: MutationCtx, execution: Doc<"executions">, request: CancelRequest, now: number): Promise<void> {
+export async function cancelExecution(
+  ctx: MutationCtx,
+  execution: Doc<"executions">,
+  request: CancelRequest,
+  now: number,
+): Promise<void> {
   if (hasEnded(execution)) {
     throw shardflowError("EXECUTION_ENDED", {
       message: `Execution ${execution._id} has ended (${execution.status}); it cannot be canceled.`,
@@ -42,6 +47,10 @@ export async function cancelExecution(ctx: MutationCtx, execution: Doc<"executio
   for (const { workflowId } of tasks) {
     if (workflowId === undefined) continue;
     const shardIndex = shardOf(execution);
-    await ctx.scheduler.runAfter(REAP_DELAY_MS, internal.settle.reap, { shardIndex, workflowId, executionId: execution._id });
+    await ctx.scheduler.runAfter(REAP_DELAY_MS, internal.settle.reap, {
+      shardIndex,
+      workflowId,
+      executionId: execution._id,
+    });
   }
 }

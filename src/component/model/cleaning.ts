@@ -20,7 +20,11 @@ export async function cleanupExecution(ctx: MutationCtx, execution: Doc<"executi
   if (position?.workflowId !== undefined) {
     const { workflowId } = position;
     // In a transaction of its own: removing a workflow touches the shard's shared documents, this one does not.
-    await ctx.scheduler.runAfter(0, internal.settle.reap, { shardIndex: shardOf(execution), workflowId, executionId: execution._id });
+    await ctx.scheduler.runAfter(0, internal.settle.reap, {
+      shardIndex: shardOf(execution),
+      workflowId,
+      executionId: execution._id,
+    });
     await ctx.db.patch("positions", position._id, { workflowId: undefined });
   }
   if (await deleteRows(ctx, execution._id)) {
@@ -56,17 +60,46 @@ async function deleteRows(ctx: MutationCtx, executionId: Id<"executions">): Prom
 
 type OwnedTable = Extract<
   TableNames,
-  "payloads" | "nodeRuns" | "events" | "tags" | "waits" | "tasks" | "outbox" | "cancellations" | "executionData" | "positions"
+  | "payloads"
+  | "nodeRuns"
+  | "events"
+  | "tags"
+  | "waits"
+  | "tasks"
+  | "outbox"
+  | "cancellations"
+  | "executionData"
+  | "positions"
 >;
 
-async function rowsOf(ctx: MutationCtx, table: OwnedTable, executionId: Id<"executions">, limit: number): Promise<Array<Id<OwnedTable>>> {
+async function rowsOf(
+  ctx: MutationCtx,
+  table: OwnedTable,
+  executionId: Id<"executions">,
+  limit: number,
+): Promise<Array<Id<OwnedTable>>> {
   switch (table) {
     case "payloads":
-      return ids(await ctx.db.query(table).withIndex("by_execution_name_chunk", (q) => q.eq("executionId", executionId)).take(limit));
+      return ids(
+        await ctx.db
+          .query(table)
+          .withIndex("by_execution_name_chunk", (q) => q.eq("executionId", executionId))
+          .take(limit),
+      );
     case "nodeRuns":
-      return ids(await ctx.db.query(table).withIndex("by_execution_seq", (q) => q.eq("executionId", executionId)).take(limit));
+      return ids(
+        await ctx.db
+          .query(table)
+          .withIndex("by_execution_seq", (q) => q.eq("executionId", executionId))
+          .take(limit),
+      );
     default:
-      return ids(await ctx.db.query(table).withIndex("by_execution", (q) => q.eq("executionId", executionId)).take(limit));
+      return ids(
+        await ctx.db
+          .query(table)
+          .withIndex("by_execution", (q) => q.eq("executionId", executionId))
+          .take(limit),
+      );
   }
 }
 

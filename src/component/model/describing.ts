@@ -13,7 +13,8 @@ import { loadValue } from "./values.js";
 const MAX_EVENTS = 100;
 
 export function summaryView(execution: Doc<"executions">): ExecutionSummary {
-  const { _id, scope, definition, version, status, shardIndex, startedAt, endedAt, lastError, idempotencyKey } = execution;
+  const { _id, scope, definition, version, status, shardIndex, startedAt, endedAt, lastError, idempotencyKey } =
+    execution;
   return {
     executionId: _id,
     scope,
@@ -56,10 +57,22 @@ export async function describeExecution(ctx: QueryCtx, execution: Doc<"execution
   const id = execution._id;
   const data = await dataOf(ctx, id);
   const row = await positionOf(ctx, id);
-  const task = await ctx.db.query("tasks").withIndex("by_execution", (q) => q.eq("executionId", id)).first();
-  const wait = await ctx.db.query("waits").withIndex("by_execution", (q) => q.eq("executionId", id)).first();
-  const callback = await ctx.db.query("outbox").withIndex("by_execution", (q) => q.eq("executionId", id)).first();
-  const events = await ctx.db.query("events").withIndex("by_execution", (q) => q.eq("executionId", id)).take(MAX_EVENTS);
+  const task = await ctx.db
+    .query("tasks")
+    .withIndex("by_execution", (q) => q.eq("executionId", id))
+    .first();
+  const wait = await ctx.db
+    .query("waits")
+    .withIndex("by_execution", (q) => q.eq("executionId", id))
+    .first();
+  const callback = await ctx.db
+    .query("outbox")
+    .withIndex("by_execution", (q) => q.eq("executionId", id))
+    .first();
+  const events = await ctx.db
+    .query("events")
+    .withIndex("by_execution", (q) => q.eq("executionId", id))
+    .take(MAX_EVENTS);
   const position = row === null ? null : readPosition(await loadValue(ctx, id, row.position), null);
   return {
     ...(await statusView(ctx, execution)),

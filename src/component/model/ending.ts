@@ -19,7 +19,12 @@ export type Ending =
   | { event: "fail"; error: StoredNodeError; node?: string | undefined }
   | { event: "cancel" };
 
-export async function endExecution(ctx: MutationCtx, execution: Doc<"executions">, ending: Ending, now: number): Promise<void> {
+export async function endExecution(
+  ctx: MutationCtx,
+  execution: Doc<"executions">,
+  ending: Ending,
+  now: number,
+): Promise<void> {
   const status: ExecutionStatus = move(EXECUTION_MACHINE, execution.status, ending.event);
   const data = await dataOf(ctx, execution._id);
   await ctx.db.patch("executions", execution._id, {
@@ -34,33 +39,55 @@ export async function endExecution(ctx: MutationCtx, execution: Doc<"executions"
 /** Deletes what would make the execution go on. */
 export async function dropPending(ctx: MutationCtx, executionId: Id<"executions">): Promise<Array<Doc<"tasks">>> {
   // One task and one wait at most; more would be a broken invariant, and is cleaned all the same.
-  const tasks = await ctx.db.query("tasks").withIndex("by_execution", (q) => q.eq("executionId", executionId)).take(10);
+  const tasks = await ctx.db
+    .query("tasks")
+    .withIndex("by_execution", (q) => q.eq("executionId", executionId))
+    .take(10);
   for (const task of tasks) await ctx.db.delete("tasks", task._id);
-  const waits = await ctx.db.query("waits").withIndex("by_execution", (q) => q.eq("executionId", executionId)).take(10);
+  const waits = await ctx.db
+    .query("waits")
+    .withIndex("by_execution", (q) => q.eq("executionId", executionId))
+    .take(10);
   for (const wait of waits) await ctx.db.delete("waits", wait._id);
   return tasks;
 }
 
-export async function dataOf(ctx: Pick<QueryCtx, "db">, executionId: Id<"executions">): Promise<Doc<"executionData"> | null> {
+export async function dataOf(
+  ctx: Pick<QueryCtx, "db">,
+  executionId: Id<"executions">,
+): Promise<Doc<"executionData"> | null> {
   return await ctx.db
     .query("executionData")
     .withIndex("by_execution", (q) => q.eq("executionId", executionId))
     .unique();
 }
 
-export async function positionOf(ctx: Pick<QueryCtx, "db">, executionId: Id<"executions">): Promise<Doc<"positions"> | null> {
+export async function positionOf(
+  ctx: Pick<QueryCtx, "db">,
+  executionId: Id<"executions">,
+): Promise<Doc<"positions"> | null> {
   return await ctx.db
     .query("positions")
     .withIndex("by_execution", (q) => q.eq("executionId", executionId))
     .unique();
 }
 
-export async function addEvent(ctx: MutationCtx, executionId: Id<"executions">, at: number, type: string, detail: string): Promise<void> {
+export async function addEvent(
+  ctx: MutationCtx,
+  executionId: Id<"executions">,
+  at: number,
+  type: string,
+  detail: string,
+): Promise<void> {
   await ctx.db.insert("events", { executionId, at, type, detail });
 }
 
 /** Moves the status along, writing only when it changes. */
-export async function moveStatus(ctx: MutationCtx, execution: Doc<"executions">, event: "claim" | "park"): Promise<void> {
+export async function moveStatus(
+  ctx: MutationCtx,
+  execution: Doc<"executions">,
+  event: "claim" | "park",
+): Promise<void> {
   if (event === "claim" && execution.status === "running") return;
   await ctx.db.patch("executions", execution._id, { status: move(EXECUTION_MACHINE, execution.status, event) });
 }

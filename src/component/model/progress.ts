@@ -27,7 +27,14 @@ export async function applyProgress(
   await ctx.db.patch("positions", row._id, {
     lastSeq: progress.seq,
     lastFlushId: progress.flushId,
-    position: await replaceValue(ctx, executionId, row.position, `position:${progress.seq}`, progress.position, INLINE_POSITION_BYTES),
+    position: await replaceValue(
+      ctx,
+      executionId,
+      row.position,
+      `position:${progress.seq}`,
+      progress.position,
+      INLINE_POSITION_BYTES,
+    ),
     ...(progress.variables.length > 0 ? { variables: await mergedVariables(ctx, row, progress) } : {}),
     nodeRuns: row.nodeRuns + progress.runs.length,
     crashes: 0,
@@ -54,20 +61,32 @@ export async function insertRun(
     ordinal,
     ...fields,
     ...(output === undefined ? {} : { output: await storeValue(ctx, executionId, `run:${name}`, output) }),
-    ...(passResult === undefined ? {} : { passResult: await storeValue(ctx, executionId, `passResult:${name}`, passResult) }),
+    ...(passResult === undefined
+      ? {}
+      : { passResult: await storeValue(ctx, executionId, `passResult:${name}`, passResult) }),
   });
 }
 
 const isEnd = ({ conclusion }: Progress) => conclusion?.kind === "succeeded" || conclusion?.kind === "failed";
 
-async function mergedVariables(ctx: MutationCtx, row: Doc<"positions">, progress: Progress): Promise<Doc<"positions">["variables"]> {
+async function mergedVariables(
+  ctx: MutationCtx,
+  row: Doc<"positions">,
+  progress: Progress,
+): Promise<Doc<"positions">["variables"]> {
   const { executionId } = row;
   const base = object(await loadValue(ctx, executionId, row.variables));
   const patches = progress.variables.map((text) => {
     const { writer, values } = object(text);
-    return { writer: String(writer), values: isJsonObject(values) ? values : {} };
+    return { writer: typeof writer === "string" ? writer : "", values: isJsonObject(values) ? values : {} };
   });
-  return await replaceValue(ctx, executionId, row.variables, `variables:${progress.seq}`, JSON.stringify(mergeVariables(base, patches)));
+  return await replaceValue(
+    ctx,
+    executionId,
+    row.variables,
+    `variables:${progress.seq}`,
+    JSON.stringify(mergeVariables(base, patches)),
+  );
 }
 
 function object(text: string): JsonObject {
@@ -87,7 +106,13 @@ async function conclude(
   const execution = await ctx.db.get("executions", row.executionId);
   if (execution === null) throw shardflowError("CORRUPT_ROW", { message: `Execution ${row.executionId} is missing.` });
   if (conclusion.kind === "yield") {
-    await ctx.db.patch("tasks", fence.taskId, { state: "queued", lane: 0, leaseEpoch: undefined, claimedAt: undefined, workflowId: undefined });
+    await ctx.db.patch("tasks", fence.taskId, {
+      state: "queued",
+      lane: 0,
+      leaseEpoch: undefined,
+      claimedAt: undefined,
+      workflowId: undefined,
+    });
     await ensureRunning(ctx, row.shardIndex);
     return;
   }

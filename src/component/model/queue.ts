@@ -32,7 +32,11 @@ export const RESUMED_LANE = 0;
 export const NEW_LANE = 1;
 
 /** Queues a stretch of an execution that has begun. */
-export async function enqueueResumed(ctx: MutationCtx, execution: Doc<"executions">, shardIndex: number): Promise<Id<"tasks">> {
+export async function enqueueResumed(
+  ctx: MutationCtx,
+  execution: Doc<"executions">,
+  shardIndex: number,
+): Promise<Id<"tasks">> {
   const taskId = await ctx.db.insert("tasks", {
     shardIndex,
     state: "queued",

@@ -37,15 +37,25 @@ export type StartRequest = {
 };
 
 /** The version that a start names, or the active one. */
-export async function versionToStart(ctx: QueryCtx, scope: string, name: string, version: number | undefined): Promise<Doc<"versions">> {
+export async function versionToStart(
+  ctx: QueryCtx,
+  scope: string,
+  name: string,
+  version: number | undefined,
+): Promise<Doc<"versions">> {
   const definition = await findDefinition(ctx, scope, name);
   if (definition.deleting === true) {
-    throw shardflowError("DEFINITION_DELETING", { message: `Definition "${name}" is being deleted; it takes no new executions.` });
+    throw shardflowError("DEFINITION_DELETING", {
+      message: `Definition "${name}" is being deleted; it takes no new executions.`,
+    });
   }
   if (version === undefined) {
-    const active = definition.activeVersionId === undefined ? null : await ctx.db.get("versions", definition.activeVersionId);
+    const active =
+      definition.activeVersionId === undefined ? null : await ctx.db.get("versions", definition.activeVersionId);
     if (active !== null) return active;
-    throw shardflowError("DEFINITION_NOT_PUBLISHED", { message: `Definition "${name}" has no published version. Publish it first.` });
+    throw shardflowError("DEFINITION_NOT_PUBLISHED", {
+      message: `Definition "${name}" has no published version. Publish it first.`,
+    });
   }
   return await findVersion(ctx, definition, version);
 }
@@ -57,10 +67,16 @@ export async function findDefinition(ctx: QueryCtx, scope: string, name: string)
     .unique();
   if (definition !== null) return definition;
   const where = scope === "" ? "without a scope" : `in scope "${scope}"`;
-  throw shardflowError("DEFINITION_NOT_FOUND", { message: `There is no definition "${name}" ${where}. Publish it, or check the name and scope.` });
+  throw shardflowError("DEFINITION_NOT_FOUND", {
+    message: `There is no definition "${name}" ${where}. Publish it, or check the name and scope.`,
+  });
 }
 
-export async function findVersion(ctx: QueryCtx, definition: Doc<"definitions">, version: number): Promise<Doc<"versions">> {
+export async function findVersion(
+  ctx: QueryCtx,
+  definition: Doc<"definitions">,
+  version: number,
+): Promise<Doc<"versions">> {
   const row = await ctx.db
     .query("versions")
     .withIndex("by_definition_version", (q) => q.eq("definitionId", definition._id).eq("version", version))
@@ -172,7 +188,10 @@ function checkRequest(version: Doc<"versions">, request: StartRequest): void {
       });
     }
   }
-  for (const [name, key] of [["idempotencyKey", request.idempotencyKey], ["shardKey", request.shardKey]] as const) {
+  for (const [name, key] of [
+    ["idempotencyKey", request.idempotencyKey],
+    ["shardKey", request.shardKey],
+  ] as const) {
     if (key !== undefined && (key.length === 0 || key.length > MAX_KEY_LENGTH)) {
       throw invalid(`${name} must have 1 to ${MAX_KEY_LENGTH} characters; it has ${key.length}.`);
     }
@@ -185,7 +204,9 @@ function checkRequest(version: Doc<"versions">, request: StartRequest): void {
   if (tags.length > MAX_TAGS) throw invalid(`An execution has at most ${MAX_TAGS} tags; ${tags.length} were given.`);
   for (const [tag, value] of tags) {
     if (tag.length === 0 || tag.length > MAX_TAG_LENGTH || value.length > MAX_TAG_LENGTH) {
-      throw invalid(`Tag "${tag.slice(0, MAX_TAG_LENGTH)}": names have 1 to ${MAX_TAG_LENGTH} characters, values at most as many.`);
+      throw invalid(
+        `Tag "${tag.slice(0, MAX_TAG_LENGTH)}": names have 1 to ${MAX_TAG_LENGTH} characters, values at most as many.`,
+      );
     }
   }
 }

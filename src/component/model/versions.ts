@@ -12,7 +12,12 @@ export async function loadVersionText(ctx: QueryCtx, versionId: Id<"versions">, 
   return text;
 }
 
-export async function replaceVersionText(ctx: MutationCtx, versionId: Id<"versions">, kind: TextKind, text: string): Promise<void> {
+export async function replaceVersionText(
+  ctx: MutationCtx,
+  versionId: Id<"versions">,
+  kind: TextKind,
+  text: string,
+): Promise<void> {
   await deleteVersionText(ctx, versionId, kind);
   for (const [chunk, part] of splitChunks(text, PAYLOAD_CHUNK_BYTES).entries()) {
     await ctx.db.insert("versionTexts", { versionId, kind, chunk, text: part });
@@ -26,5 +31,7 @@ export async function deleteVersionText(ctx: MutationCtx, versionId: Id<"version
 }
 
 function chunksOf(ctx: Pick<QueryCtx, "db">, versionId: Id<"versions">, kind: TextKind) {
-  return ctx.db.query("versionTexts").withIndex("by_version_kind_chunk", (q) => q.eq("versionId", versionId).eq("kind", kind));
+  return ctx.db
+    .query("versionTexts")
+    .withIndex("by_version_kind_chunk", (q) => q.eq("versionId", versionId).eq("kind", kind));
 }

@@ -14,7 +14,10 @@ import type { LooseNode } from "./shape.js";
 import type { Suggester } from "./suggest.js";
 
 /** What the app offers; a set that is absent is not checked against. */
-export type Known = { knownActions?: ReadonlySet<string>; knownProviders?: ReadonlySet<string> };
+export type Known = {
+  knownActions?: ReadonlySet<string> | undefined;
+  knownProviders?: ReadonlySet<string> | undefined;
+};
 
 type Part<T extends PartialNode["type"]> = Extract<PartialNode, { type: T }>;
 /** Fields that are given but malformed; no other problem is made of their absence. */
@@ -70,8 +73,8 @@ function checkLlm(path: Path, node: Part<"llm">, bad: Bad, known: Known, suggest
 /** A model that holds an expression is only known when the node runs. */
 function checkModel(path: Path, source: string, { knownProviders }: Known, suggest: Suggester): Problem[] {
   const { template, problems } = parseTemplate(source);
-  if (problems.length > 0 || template.kind !== "literal") return [];
-  const [, provider, name] = MODEL.exec(String(template.value)) ?? [];
+  if (problems.length > 0 || template.kind !== "literal" || typeof template.value !== "string") return [];
+  const [, provider, name] = MODEL.exec(template.value) ?? [];
   if (provider === undefined) {
     const message = `The model ${JSON.stringify(source)} is not of the form \`provider:name\`, as in \`openai:gpt-5-mini\`.`;
     return [problem("MODEL_INVALID", path, message)];

@@ -20,12 +20,10 @@ import {
 } from "../plan.js";
 import { DEFAULT_RETRY } from "../retry.js";
 import { expressionsIn, scopesOf } from "./expressions.js";
-import { DEFAULT_INDEX_NAME, DEFAULT_ITEM_NAME } from "./locals.js";
+import { DEFAULT_INDEX_NAME, DEFAULT_ITEM_NAME, DEFAULT_REPAIR_ATTEMPTS } from "./defaults.js";
 import { divideIntoRegions, type Graph } from "./regions.js";
 import type { Definition, NodeSource, NodeSourceOf } from "./schema.js";
 import { sitesOf, type Site } from "./sites.js";
-
-const DEFAULT_REPAIR_ATTEMPTS = 2;
 
 type Common = Omit<Extract<PlanNode, { type: "trigger" }>, "type">;
 

@@ -6,7 +6,8 @@
  */
 import type { ScopeNames } from "../expr/analyze.js";
 import type { Template } from "../plan.js";
-import { DEFAULT_INDEX_NAME, DEFAULT_ITEM_NAME, localsOf } from "./locals.js";
+import { DEFAULT_INDEX_NAME, DEFAULT_ITEM_NAME } from "./defaults.js";
+import { localsOf } from "./locals.js";
 import type { PathSegment } from "./problems.js";
 import { loopsAround, type Regions } from "./regions.js";
 import type { PartialNode } from "./schema.js";

@@ -2,10 +2,8 @@
  * The names that loops give to their item and index.
  * Invariant: a loop without items has no item name.
  */
+import { DEFAULT_INDEX_NAME, DEFAULT_ITEM_NAME } from "./defaults.js";
 import type { PartialNode } from "./schema.js";
-
-export const DEFAULT_ITEM_NAME = "item";
-export const DEFAULT_INDEX_NAME = "index";
 
 export type Local = { field: "item" | "index"; name: string };
 

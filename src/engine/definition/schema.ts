@@ -23,9 +23,13 @@ import {
   MAX_SWITCH_CASES,
 } from "../../shared/limits.js";
 import type { NodeType } from "../plan.js";
+import { DEFAULT_INDEX_NAME, DEFAULT_ITEM_NAME, DEFAULT_REPAIR_ATTEMPTS } from "./defaults.js";
 import { NAME_PATTERN } from "./names.js";
 
 const TEMPLATE_NOTE = "`{{ expression }}` in its texts stands for data.";
+
+/** A delay reaches any cap in a few steps with far less. */
+const MAX_RETRY_FACTOR = 100;
 
 /** Names are checked by names.ts, because a record stops at a bad key and would hide the problems below it. */
 const NAME_KEYS = { propertyNames: { pattern: NAME_PATTERN, maxLength: MAX_NODE_ID_LENGTH } };
@@ -52,7 +56,9 @@ const retry = z
   .strictObject({
     maxAttempts: z.exactOptional(z.int().min(1).max(MAX_ATTEMPTS).describe("Tries in all; 1 means no retry.")),
     initialMs: z.exactOptional(z.int().min(0).max(MAX_RETRY_DELAY_MS).describe("Delay before the first retry.")),
-    factor: z.exactOptional(z.number().min(1).max(100).describe("Each further delay is this many times longer.")),
+    factor: z.exactOptional(
+      z.number().min(1).max(MAX_RETRY_FACTOR).describe("Each further delay is this many times longer."),
+    ),
     maxMs: z.exactOptional(z.int().min(0).max(MAX_RETRY_DELAY_MS).describe("Longest delay.")),
     on: z.exactOptional(
       z.array(z.enum(ERROR_CLASSES)).max(ERROR_CLASSES.length).describe("Error classes that are tried again."),
@@ -105,7 +111,9 @@ const llm = z
         .int()
         .min(0)
         .max(MAX_LLM_REPAIR_ATTEMPTS)
-        .describe("Times the model is asked again when its answer does not match `schema`; default 2."),
+        .describe(
+          `Times the model is asked again when its answer does not match \`schema\`; default ${DEFAULT_REPAIR_ATTEMPTS}.`,
+        ),
     ),
     maxOutputTokens: z.exactOptional(z.int().min(1).describe("Token limit of the answer.")),
     temperature: z.exactOptional(z.number().min(0).max(2).describe("Sampling temperature.")),
@@ -172,8 +180,8 @@ const loop = z
           "One pass for each item: a list, or one `{{ expression }}` that gives a list. Without it `until` decides.",
         ),
     ),
-    item: z.exactOptional(name("Name of the item in expressions; default `item`.")),
-    index: z.exactOptional(name("Name of the position, from 0, in expressions; default `index`.")),
+    item: z.exactOptional(name(`Name of the item in expressions; default \`${DEFAULT_ITEM_NAME}\`.`)),
+    index: z.exactOptional(name(`Name of the position, from 0, in expressions; default \`${DEFAULT_INDEX_NAME}\`.`)),
     body: target("Entry node of the body: all that is reached from there."),
     maxIterations: z.exactOptional(
       z.int().min(1).max(MAX_ITERATIONS).describe(`Most passes; default ${DEFAULT_MAX_ITERATIONS}.`),

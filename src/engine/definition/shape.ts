@@ -128,7 +128,7 @@ function readLoosely(id: string, source: Json, bad: ReadonlySet<string>): LooseN
   return {
     id,
     // The fields that are left each match their schema, which is what PartialNode says.
-    node: type === null ? null : ({ ...omit(source, bad), type } as PartialNode),
+    node: type === null ? null : { ...omit(source, bad), type },
     next: Object.fromEntries(wired),
     bad,
   };

@@ -8,6 +8,8 @@ import { MAX_NAME_LENGTH } from "../../shared/limits.js";
 
 /** Questions one suggester answers; nobody reads further suggestions before fixing the first ones. */
 const MAX_QUESTIONS = 200;
+/** More edits than this make another word. It also keeps a comparison short, whatever the length of the names. */
+const MAX_EDITS = 3;
 
 export type Suggester = (unknown: string, known: Iterable<string>) => string | null;
 
@@ -22,46 +24,36 @@ export function createSuggester(): Suggester {
 /** The nearest known name within a third of the length in edits; the first one of equally near ones. */
 export function nearest(unknown: string, known: Iterable<string>): string | null {
   if (unknown.length > MAX_NAME_LENGTH) return null;
-  let limit = Math.floor(unknown.length / 3);
+  const folded = unknown.toLowerCase();
+  let limit = Math.min(MAX_EDITS, Math.floor(unknown.length / 3));
   let best: string | null = null;
   for (const candidate of known) {
-    if (candidate.toLowerCase() === unknown.toLowerCase()) return candidate;
     if (Math.abs(candidate.length - unknown.length) > limit) continue;
-    const distance = editDistance(unknown, candidate, limit);
-    if (distance > limit || (best !== null && distance === limit)) continue;
+    if (candidate.toLowerCase() === folded) return candidate;
+    if (!isWithin(limit, unknown, candidate)) continue;
     best = candidate;
-    limit = distance;
+    // From here on only a nearer one is better.
+    do limit -= 1;
+    while (isWithin(limit, unknown, candidate));
   }
   return best;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours between two texts; stops counting over the limit. */
-function editDistance(a: string, b: string, limit: number): number {
-  let beforePrevious: number[] = [];
-  let previous: number[] = [];
-  for (let j = 0; j <= b.length; j++) previous.push(j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    let least = i;
-    for (let j = 1; j <= b.length; j++) {
-      let cost = Math.min(
-        at(previous, j) + 1,
-        at(row, j - 1) + 1,
-        at(previous, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1),
-      );
-      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      if (isSwap) cost = Math.min(cost, at(beforePrevious, j - 2) + 1);
-      row.push(cost);
-      least = Math.min(least, cost);
-    }
-    // A later swap can still go back one row further, so one more is allowed here.
-    if (least > limit + 1) return least;
-    beforePrevious = previous;
-    previous = row;
+/**
+ * Whether one text becomes the other by at most so many insertions, deletions, replacements and swaps of neighbours.
+ * Walks over what is equal and branches only at differences: at most 4^limit ways.
+ */
+function isWithin(limit: number, a: string, b: string, i = 0, j = 0): boolean {
+  while (i < a.length && j < b.length && a[i] === b[j]) {
+    i += 1;
+    j += 1;
   }
-  return at(previous, b.length);
-}
-
-function at(row: readonly number[], index: number): number {
-  return row[index] ?? Infinity;
+  if (i === a.length || j === b.length) return a.length - i + (b.length - j) <= limit;
+  if (limit === 0 || Math.abs(a.length - i - (b.length - j)) > limit) return false;
+  return (
+    isWithin(limit - 1, a, b, i + 1, j + 1) ||
+    isWithin(limit - 1, a, b, i + 1, j) ||
+    isWithin(limit - 1, a, b, i, j + 1) ||
+    (a[i] === b[j + 1] && a[i + 1] === b[j] && isWithin(limit - 1, a, b, i + 2, j + 2))
+  );
 }

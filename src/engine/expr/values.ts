@@ -86,7 +86,7 @@ class Sizer {
     this.bytes += bytes;
     if (this.bytes > this.#maxBytes) {
       throw limited(
-        `The result is larger than allowed (${this.#maxBytes} bytes left). Take only the parts that are needed.`,
+        `The result is larger than the ${this.#maxBytes} bytes that are left for it. Take only the parts that are needed.`,
       );
     }
   }

@@ -42,7 +42,7 @@ export function move<M extends Machine, S extends StateOf<M>, E extends EventOf<
   if (target !== null) return target as TargetOf<M, S, E>;
   const known = Object.keys(rowOf(machine, from)).join(", ") || "none, it is terminal or unknown";
   throw shardflowError("INTERNAL", {
-    message: `The ${machine.name} machine has no move "${event}" from "${from}" (moves from there: ${known}). Please report it.`,
+    message: `${machine.name} has no move "${event}" from "${from}" (moves from there: ${known}). Please report it.`,
     machine: machine.name,
     from,
     event,

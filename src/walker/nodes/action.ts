@@ -20,7 +20,10 @@ export async function runAction(node: ActionNode, ctx: NodeContext): Promise<Nod
   const refused = checkConvexValue(rendered);
   if (refused !== null || !isJsonObject(rendered)) {
     return fail(
-      nodeError("VALUE_NOT_CONVEX", `The arguments of "${node.action}" cannot be passed to a Convex function: ${refused ?? "they are not an object"}.`),
+      nodeError(
+        "VALUE_NOT_CONVEX",
+        `The arguments of "${node.action}" cannot be passed to a Convex function: ${refused ?? "they are not an object"}.`,
+      ),
     );
   }
   const binding = ctx.binding(node.action);
@@ -41,7 +44,10 @@ export async function runAction(node: ActionNode, ctx: NodeContext): Promise<Nod
 }
 
 const unbound = (action: string) =>
-  nodeError("ACTION_UNBOUND", `No function is bound to action "${action}". Deploy it and run sync; the node waits until then.`);
+  nodeError(
+    "ACTION_UNBOUND",
+    `No function is bound to action "${action}". Deploy it and run sync; the node waits until then.`,
+  );
 
 function classify(action: string, kind: string, thrown: unknown, ctx: NodeContext): NodeOutcome {
   const message = ctx.secrets.scrub(messageOf(thrown));
@@ -78,9 +84,11 @@ function actionFailed(action: string, message: string, thrown: unknown, ctx: Nod
 
 function convexErrorData(thrown: unknown): Json | undefined {
   if (typeof thrown !== "object" || thrown === null || !("data" in thrown)) return undefined;
-  const data = (thrown as { data: unknown }).data;
+  const data = thrown.data;
   try {
-    return typeof data === "string" && data.startsWith("{") ? (JSON.parse(data) as Json) : (JSON.parse(JSON.stringify(data)) as Json);
+    return typeof data === "string" && data.startsWith("{")
+      ? (JSON.parse(data) as Json)
+      : (JSON.parse(JSON.stringify(data)) as Json);
   } catch {
     return undefined;
   }

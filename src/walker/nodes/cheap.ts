@@ -26,7 +26,10 @@ export function runSwitch(node: SwitchNode, ctx: NodeContext): NodeOutcome {
   }
   if (node.next.default !== undefined) return exit("default", value);
   return fail(
-    nodeError("SWITCH_NO_MATCH", `No case of switch "${node.id}" matches ${preview(value)}. Add a case or a default port.`),
+    nodeError(
+      "SWITCH_NO_MATCH",
+      `No case of switch "${node.id}" matches ${preview(value)}. Add a case or a default port.`,
+    ),
   );
 }
 
@@ -71,7 +74,9 @@ export function sameJson(a: Json, b: Json): boolean {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (Array.isArray(a) || Array.isArray(b)) {
-    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((x, i) => sameJson(x, b[i] ?? null));
+    return (
+      Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((x, i) => sameJson(x, b[i] ?? null))
+    );
   }
   const keys = Object.keys(a);
   return (

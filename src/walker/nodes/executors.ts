@@ -27,9 +27,9 @@ export const EXECUTORS: { readonly [T in NodeType]: Executor<T> } = {
 
 export function executorOf<T extends NodeType>(node: NodeOf<T>): Executor<T> {
   // The table is keyed by the node's own type; TypeScript cannot see that the two indexes are the same.
-  return EXECUTORS[node.type as T];
+  return EXECUTORS[node.type];
 }
 
 export function runNode(node: PlanNode, ctx: NodeContext): NodeOutcome | Promise<NodeOutcome> {
-  return executorOf(node).run(node as never, ctx);
+  return executorOf(node).run(node, ctx);
 }

@@ -23,15 +23,18 @@ export async function runLlm(node: LlmNode, ctx: NodeContext): Promise<NodeOutco
     temperature: node.temperature,
   };
   const result = await ctx.ports.callModel(request, ctx.signal);
-  if (result.ok) return { kind: "exit", port: "success", output: ctx.secrets.scrubJson(result.output), usage: result.usage };
+  if (result.ok)
+    return { kind: "exit", port: "success", output: ctx.secrets.scrubJson(result.output), usage: result.usage };
   const error = { ...result.error, message: ctx.secrets.scrub(result.error.message) };
   return { kind: "fail", error, usage: result.usage };
 }
 
 function renderMessages(node: LlmNode, ctx: NodeContext): ModelMessage[] | string {
   const messages: ModelMessage[] = [];
-  if (node.system !== null) messages.push({ role: "system", content: asText(ctx.evaluator.render(node.system, ctx.scope)) });
-  if (node.prompt !== null) messages.push({ role: "user", content: asText(ctx.evaluator.render(node.prompt, ctx.scope)) });
+  if (node.system !== null)
+    messages.push({ role: "system", content: asText(ctx.evaluator.render(node.system, ctx.scope)) });
+  if (node.prompt !== null)
+    messages.push({ role: "user", content: asText(ctx.evaluator.render(node.prompt, ctx.scope)) });
   if (node.messages === null) return messages;
   const list = ctx.evaluator.render(node.messages, ctx.scope);
   if (!Array.isArray(list)) return `The messages of "${node.id}" are not a list.`;

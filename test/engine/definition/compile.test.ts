@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileDefinition } from "../../../src/engine/definition/compile.js";
@@ -278,7 +280,7 @@ describe("user JSON is taken over as it is", () => {
         const text = JSON.stringify(value);
         const { switchCase, template } = compiled(JSON.parse(text) as Json);
         expect(JSON.stringify(switchCase)).toBe(text);
-        expect(template).toEqual({ kind: "literal", value: JSON.parse(text) });
+        expect(template).toEqual({ kind: "literal", value: JSON.parse(text) as Json });
       }),
       { seed: 31, numRuns: 200 },
     );
@@ -328,5 +330,21 @@ describe("stored plans", () => {
       }
       expect(code).toBe("CORRUPT_ROW");
     },
+  );
+});
+
+test("what reads plans is small: it bundles no zod", async () => {
+  const { metafile } = await build({
+    entryPoints: [fileURLToPath(new URL("../../../src/engine/definition/planCache.ts", import.meta.url))],
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: "esm",
+    logLevel: "silent",
+  });
+  const inputs = Object.keys(metafile.inputs);
+  expect(inputs.some((file) => file.endsWith("definition/compile.ts"))).toBe(true);
+  expect(inputs.filter((file) => file.includes("node_modules/zod/") || file.endsWith("definition/schema.ts"))).toEqual(
+    [],
   );
 });

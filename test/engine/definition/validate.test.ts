@@ -206,10 +206,10 @@ describe("nothing is thrown", () => {
     expect(codes({ name: undefined, nodes: {} })).toEqual(["SCHEMA_INVALID", "TRIGGER_MISSING"]);
   });
 
-  test("thousands of wrong names cost little", () => {
+  test("thousands of wrong names are all reported", () => {
     const next = Object.fromEntries(Array.from({ length: 8_000 }, (_, i) => [`port${i}`, `target${i}`]));
     const nodes = { ...chain(200).nodes, last: { type: "action", action: "a", next } };
-    const { problems } = validateDefinition({ name: "x", nodes } as unknown as Json);
+    const { problems } = validateDefinition({ name: "x", nodes });
     expect(problems.filter(({ code }) => code === "TARGET_UNKNOWN")).toHaveLength(8_000);
     expect(problems.filter(({ code }) => code === "PORT_UNKNOWN")).toHaveLength(8_000);
   });

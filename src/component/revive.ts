@@ -1,0 +1,73 @@
+/**
+ * Starts again what has stopped. Run by the component's cron every few minutes. Internal.
+ *
+ * Pumps, watchdogs and wakes are scheduled mutations, which Convex never loses. But an operator can cancel scheduled
+ * functions, and a deploy can remove the function of a job. Then a flag says "running" and nothing runs; this finds it.
+ * A chain that is alive after all notices the new generation and ends itself, so a needless revival does no harm.
+ */
+import { v } from "convex/values";
+import { MAX_SHARDS, MINUTE, START_LEASE_MS } from "../shared/limits.js";
+import { internal } from "./_generated/api.js";
+import { internalMutation, type MutationCtx } from "./_generated/server.js";
+import { executorRow, NEW_LANE, RESUMED_LANE } from "./model/queue.js";
+
+/** A healthy pump looks five times a second; a queue this old is stuck, or full. */
+const STUCK_AFTER_MS = 2 * MINUTE;
+const WAKE_BATCH = 100;
+
+export const revive = internalMutation({
+  args: {},
+  returns: v.object({ pumps: v.number(), watches: v.number(), wakes: v.number() }),
+  handler: async (ctx) => {
+    const now = Date.now();
+    const counts = { pumps: 0, watches: 0, wakes: 0 };
+    for (let shardIndex = 0; shardIndex < MAX_SHARDS; shardIndex++) {
+      const row = await executorRow(ctx, shardIndex);
+      if (row === null) continue;
+      if (await hasStuckQueue(ctx, shardIndex, now)) {
+        const generation = row.generation + 1;
+        await ctx.db.patch("executors", row._id, { running: true, generation });
+        await ctx.scheduler.runAfter(0, internal.pump.pump, { shardIndex, generation, idleSince: null });
+        counts.pumps++;
+      }
+      if (await hasForgottenClaim(ctx, shardIndex, now)) {
+        const watchGeneration = row.watchGeneration + 1;
+        await ctx.db.patch("executors", row._id, { watching: true, watchGeneration });
+        await ctx.scheduler.runAfter(0, internal.watch.watch, { shardIndex, watchGeneration });
+        counts.watches++;
+      }
+      counts.wakes += await wakeOverdue(ctx, shardIndex, now);
+    }
+    return counts;
+  },
+});
+
+async function hasStuckQueue(ctx: MutationCtx, shardIndex: number, now: number): Promise<boolean> {
+  for (const lane of [RESUMED_LANE, NEW_LANE]) {
+    const oldest = await ctx.db
+      .query("tasks")
+      .withIndex("by_shard_state_lane_order", (q) =>
+        q.eq("shardIndex", shardIndex).eq("state", "queued").eq("lane", lane),
+      )
+      .first();
+    if (oldest !== null && oldest._creationTime < now - STUCK_AFTER_MS) return true;
+  }
+  return false;
+}
+
+async function hasForgottenClaim(ctx: MutationCtx, shardIndex: number, now: number): Promise<boolean> {
+  const oldest = await ctx.db
+    .query("tasks")
+    .withIndex("by_shard_state_claimedAt", (q) => q.eq("shardIndex", shardIndex).eq("state", "claimed"))
+    .first();
+  return oldest !== null && (oldest.claimedAt ?? 0) < now - START_LEASE_MS - STUCK_AFTER_MS;
+}
+
+async function wakeOverdue(ctx: MutationCtx, shardIndex: number, now: number): Promise<number> {
+  const overdue = await ctx.db
+    .query("waits")
+    .withIndex("by_shard_wakeAt", (q) => q.eq("shardIndex", shardIndex).lt("wakeAt", now - STUCK_AFTER_MS))
+    .take(WAKE_BATCH);
+  for (const { _id } of overdue) await ctx.scheduler.runAfter(0, internal.wake.wake, { waitId: _id });
+  return overdue.length;
+}
