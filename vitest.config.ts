@@ -8,7 +8,7 @@ import { defineConfig } from "vitest/config";
 import ClosingLineReporter from "./scripts/closingLine.js";
 
 const root = path.dirname(fileURLToPath(import.meta.url));
-const CONVEX_TESTS = ["test/component/**/*.test.ts", "test/host/**/*.test.ts"];
+const CONVEX_TESTS = ["test/component/**/*.test.ts", "test/host/**/*.test.ts", "test/cost/**/*.test.ts"];
 
 /** The package by its own name, without a build. Mirrors `paths` in tsconfig.json. */
 const SELF = {

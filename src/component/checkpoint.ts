@@ -83,7 +83,7 @@ export const commitUserMutation = internalMutation({
     if (after.row === null) return { kind: "stale" };
     if (after.verdict !== "apply" && after.verdict !== "canceled") return { kind: refusal(after.verdict) };
     const now = Date.now();
-    await applyProgress(ctx, fence, after.row, progress, now);
+    await applyProgress(ctx, fence, after.row, progress, now, 1);
     await insertRun(ctx, after.row, progress.seq, progress.runs.length, {
       ...run,
       status: "succeeded",

@@ -117,6 +117,17 @@ export const cleanupWorkflow = mutation({
   },
 });
 
+/** The execution's row without its values, or null when there is none: what deciding about a caller needs to know. */
+export const getSummary = query({
+  args: { executionId: v.string() },
+  returns: v.union(v.null(), vExecutionSummary),
+  handler: async (ctx, { executionId }) => {
+    const id = ctx.db.normalizeId("executions", executionId);
+    const execution = id === null ? null : await ctx.db.get("executions", id);
+    return execution === null ? null : summaryView(execution);
+  },
+});
+
 /** Status and result. Cheap and steady to subscribe to: it changes when the status does, not with every node. */
 export const getStatus = query({
   args: { executionId: v.string() },

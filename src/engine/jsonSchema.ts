@@ -35,14 +35,14 @@ const WRAPPERS = new Set([
  * @returns the problems, at most 20; none when the value matches.
  */
 export function validateJson(schema: Json, value: Json): SchemaProblem[] {
-  const size = measure(value, SMALL_VALUE_PARTS);
-  const copy = meteredCopy(schema);
-  if (size.longestList > MAX_UNIQUE_ITEMS && usesUniqueItems(schema)) {
-    const message = `A list has ${size.longestList} items; with "uniqueItems" in the schema ${MAX_UNIQUE_ITEMS} can be checked.`;
-    return [{ path: "$", message }];
-  }
   try {
-    const { valid, errors } = new Validator(copy.schema, DRAFT, !size.isSmall).validate(value);
+    const size = measure(value);
+    if (size.longestList > MAX_UNIQUE_ITEMS && usesUniqueItems(schema)) {
+      const message = `A list has ${size.longestList} items; where the schema has "uniqueItems", at most ${MAX_UNIQUE_ITEMS} can be checked.`;
+      return [{ path: "$", message }];
+    }
+    const stopsEarly = size.parts > SMALL_VALUE_PARTS;
+    const { valid, errors } = new Validator(meteredCopy(schema), DRAFT, stopsEarly).validate(value);
     if (valid) return [];
     const leaves = errors.filter((error) => !WRAPPERS.has(error.keyword));
     return (leaves.length > 0 ? leaves : errors).slice(0, MAX_PROBLEMS).map((error) => toProblem(error, value));
@@ -80,7 +80,7 @@ function reason(error: unknown): string {
   return truncateText(text.split("\n", 1)[0] ?? "", MAX_PROBLEM_CHARS);
 }
 
-function measure(value: Json, smallParts: number): { isSmall: boolean; longestList: number } {
+function measure(value: Json): { parts: number; longestList: number } {
   let parts = 0;
   let longestList = 0;
   const pending: Json[] = [value];
@@ -89,7 +89,7 @@ function measure(value: Json, smallParts: number): { isSmall: boolean; longestLi
     if (Array.isArray(next)) longestList = Math.max(longestList, next.length);
     if (typeof next === "object" && next !== null) for (const member of Object.values(next)) pending.push(member);
   }
-  return { isSmall: parts <= smallParts, longestList };
+  return { parts, longestList };
 }
 
 function usesUniqueItems(schema: Json): boolean {
@@ -97,9 +97,11 @@ function usesUniqueItems(schema: Json): boolean {
   return schema.uniqueItems === true || schemaParts(schema).some((part) => usesUniqueItems(part.schema));
 }
 
-/** A schema within the schema, by where it is. */
+/** A schema within the schema; `true` and `false` stand as an empty one. */
 type Place = { path: string; schema: JsonObject };
+/** By JSON Pointer, which is empty or begins with a slash, and again by anchor. */
 type Places = Map<string, Place>;
+type Complain = (path: string, what: string) => void;
 
 /**
  * Checks that a schema can be used: keywords hold what they must, patterns are harmless, every `$ref` stays inside and
@@ -110,44 +112,49 @@ type Places = Map<string, Place>;
  */
 export function checkJsonSchema(schema: Json, checkPattern: PatternCheck = refuseHostilePattern): string[] {
   const problems: string[] = [];
+  const complain: Complain = (path, what) => {
+    const text = `${truncateText(path, MAX_PROBLEM_CHARS)} ${truncateText(what, MAX_PROBLEM_CHARS)}`;
+    if (problems.length < MAX_PROBLEMS) problems.push(text);
+  };
   const places: Places = new Map();
-  collect({ schema, path: "$", pointer: "", depth: 0 }, places, problems);
-  for (const place of places.values()) checkPlace(place, places, checkPattern, problems);
-  if (problems.length === 0) checkLoops(places, problems);
-  return problems.slice(0, MAX_PROBLEMS).map((problem) => truncateText(problem, MAX_PROBLEM_CHARS));
+  collect({ path: "$", schema }, "", 0, places, complain);
+  for (const [pointer, place] of places) {
+    if (pointer === "" || pointer.startsWith("/")) checkPlace(place, places, checkPattern, complain);
+  }
+  if (problems.length === 0) checkLoops(places, complain);
+  return problems;
 }
 
-function collect(
-  at: { schema: Json; path: string; pointer: string; depth: number },
-  places: Places,
-  problems: string[],
-): void {
-  if (typeof at.schema === "boolean") return void places.set(at.pointer, { path: at.path, schema: {} });
-  if (!isJsonObject(at.schema)) return void problems.push(`${at.path} must be a schema (an object, true or false)`);
-  if (at.depth > MAX_JSON_DEPTH) return void problems.push(`${at.path} is nested deeper than ${MAX_JSON_DEPTH} levels`);
-  places.set(at.pointer, { path: at.path, schema: at.schema });
-  if (typeof at.schema.$anchor === "string") places.set(at.schema.$anchor, { path: at.path, schema: at.schema });
-  for (const part of schemaParts(at.schema)) {
-    const member = part.member === null ? "" : typeof part.member === "number" ? `[${part.member}]` : `.${part.member}`;
-    const path = `${at.path}.${part.keyword}${member}`;
-    collect(
-      { schema: part.schema, path, pointer: partPointer(at.pointer, part), depth: at.depth + 1 },
-      places,
-      problems,
-    );
+type Found = { path: string; schema: Json };
+
+function collect({ path, schema }: Found, pointer: string, depth: number, places: Places, complain: Complain): void {
+  if (typeof schema === "boolean") return void places.set(pointer, { path, schema: {} });
+  if (!isJsonObject(schema)) return complain(path, "must be a schema (an object, true or false)");
+  if (depth > MAX_JSON_DEPTH) return complain(path, `is nested deeper than ${MAX_JSON_DEPTH} levels`);
+  places.set(pointer, { path, schema });
+  if (typeof schema.$anchor === "string") places.set(schema.$anchor, { path, schema });
+  for (const part of schemaParts(schema)) {
+    const found = { path: `${path}.${part.keyword}${memberPath(part.member)}`, schema: part.schema };
+    collect(found, partPointer(pointer, part), depth + 1, places, complain);
   }
 }
 
-function checkPlace({ path, schema }: Place, places: Places, checkPattern: PatternCheck, problems: string[]): void {
+function memberPath(member: string | number | null): string {
+  if (member === null) return "";
+  return typeof member === "number" ? `[${member}]` : `.${member}`;
+}
+
+function checkPlace({ path, schema }: Place, places: Places, checkPattern: PatternCheck, complain: Complain): void {
   for (const [keyword, value] of Object.entries(schema)) {
     const problem = KEYWORD_RULES.get(keyword)?.(value, checkPattern) ?? null;
-    if (problem !== null) problems.push(`${path}.${keyword} ${problem}`);
+    if (problem !== null) complain(`${path}.${keyword}`, problem);
     else if (keyword === "$ref" && typeof value === "string" && !places.has(refTarget(value))) {
-      problems.push(
-        `${path}.$ref points at ${JSON.stringify(value)}, where no schema is; put shared schemas under "$defs"`,
+      complain(
+        `${path}.$ref`,
+        `points at ${JSON.stringify(value)}, where no schema is; put shared schemas under "$defs"`,
       );
     } else if (keyword === "$id" && path !== "$") {
-      problems.push(`${path}.$id is not supported below the root; refer to schemas with "#/$defs/name"`);
+      complain(`${path}.$id`, 'is not supported below the root; refer to schemas with "#/$defs/name"');
     }
   }
 }
@@ -155,15 +162,13 @@ function checkPlace({ path, schema }: Place, places: Places, checkPattern: Patte
 /** Keywords whose schemas apply to the same value as the schema that holds them. */
 const IN_PLACE = new Set(["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"]);
 
-function checkLoops(places: Places, problems: string[]): void {
+function checkLoops(places: Places, complain: Complain): void {
   const done = new Set<JsonObject>();
   const entered = new Set<JsonObject>();
   const visit = ({ path, schema }: Place, depth: number): void => {
     if (done.has(schema)) return;
-    if (entered.has(schema))
-      return void problems.push(`${path} refers to itself without going into a property or an item`);
-    if (depth > MAX_JSON_DEPTH)
-      return void problems.push(`${path} is reached by more than ${MAX_JSON_DEPTH} references`);
+    if (entered.has(schema)) return complain(path, "refers to itself without going into a property or an item");
+    if (depth > MAX_JSON_DEPTH) return complain(path, `is reached by more than ${MAX_JSON_DEPTH} references in a row`);
     entered.add(schema);
     const next = typeof schema.$ref === "string" ? places.get(refTarget(schema.$ref)) : undefined;
     if (next !== undefined) visit(next, depth + 1);

@@ -10,6 +10,7 @@
 import { shardflowError } from "../shared/errors.js";
 import { fromJsonText, isJsonObject, type JsonObject } from "../shared/json.js";
 import type { NodeError } from "../shared/nodeError.js";
+import type { Usage } from "../shared/values.js";
 import { MAX_TOKENS } from "../shared/limits.js";
 import type { LoopNode, Plan } from "./plan.js";
 
@@ -34,6 +35,8 @@ export type Token = {
   attempt?: number;
   /** Failed attempts before this one. */
   failures?: AttemptRecord[];
+  /** What the failed attempts used of models. */
+  usage?: Usage;
   /** How often the attempt could not even be made (function missing, no room). */
   refusals?: number;
   /** The attempt must not start before this time (ms). */

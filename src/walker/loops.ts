@@ -250,7 +250,7 @@ export class Loops {
 
   #resultsOf(loopKey: string): Map<number, PassResult> {
     let results = this.#results.get(loopKey);
-    if (results === undefined) this.#results.set(loopKey, (results = new Map()));
+    if (results === undefined) this.#results.set(loopKey, (results = new Map<number, PassResult>()));
     return results;
   }
 

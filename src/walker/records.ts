@@ -74,3 +74,15 @@ export function toStoredError(error: NodeError): StoredNodeError {
   const { cause, ...rest } = error;
   return cause === undefined ? rest : { ...rest, cause: JSON.stringify(cause) };
 }
+
+/** Sums what several attempts of one run have used. */
+export function addUsage(a: Usage | undefined, b: Usage | undefined): Usage | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    totalTokens: a.totalTokens + b.totalTokens,
+    calls: a.calls + b.calls,
+    latencyMs: a.latencyMs + b.latencyMs,
+  };
+}

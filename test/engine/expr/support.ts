@@ -23,5 +23,7 @@ export const DOC = readFileSync(fileURLToPath(new URL("../../../docs/expressions
 
 /** The fenced blocks of the page that are marked with the given words. */
 export function blocks(info: string): string[] {
-  return [...DOC.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].filter(([, found]) => found === info).map(([, , text]) => text ?? "");
+  return [...DOC.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)]
+    .filter(([, found]) => found === info)
+    .map(([, , text]) => text ?? "");
 }
