@@ -10,7 +10,7 @@ import { createFunctionHandle } from "convex/server";
 import { admit, type Admission } from "../engine/admit.js";
 import { move } from "../engine/machine/machine.js";
 import { TASK_MACHINE } from "../engine/machine/task.js";
-import { readPosition } from "../engine/position.js";
+import { readPosition } from "../engine/storedPosition.js";
 import { WATCH_INTERVAL_MS } from "../shared/limits.js";
 import { nodeError, toNodeError } from "../shared/nodeError.js";
 import { internal } from "./_generated/api.js";
@@ -164,8 +164,8 @@ async function claimTask(
 function positionProblem(position: Doc<"positions">): string | null {
   if (position.position.kind === "stored") return null;
   try {
-    readPosition(position.position.json, null);
-    return null;
+    const { tokens } = readPosition(position.position.json, null);
+    return tokens.length > 0 ? null : "its position holds no token";
   } catch (error) {
     return toNodeError(error).message;
   }

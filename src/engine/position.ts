@@ -8,7 +8,7 @@
  * killed between recording a result and deciding what follows from it.
  */
 import { shardflowError } from "../shared/errors.js";
-import { fromJsonText, isJsonObject, type JsonObject } from "../shared/json.js";
+import type { JsonObject } from "../shared/json.js";
 import type { NodeError } from "../shared/nodeError.js";
 import type { Usage } from "../shared/values.js";
 import { MAX_TOKENS } from "../shared/limits.js";
@@ -209,40 +209,4 @@ function directPass(place: string, loopKey: string): string {
 export function splitRunKey(key: string): { pass: string; node: string } {
   const slash = key.lastIndexOf("/");
   return slash < 0 ? { pass: "", node: key } : { pass: key.slice(0, slash), node: key.slice(slash + 1) };
-}
-
-// ── Text form ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export function writePosition(position: Position): string {
-  return JSON.stringify(position);
-}
-
-/**
- * Reads a stored position and checks it against the plan.
- * @throws {CORRUPT_ROW} when it cannot be read, or stands on a node the plan does not have.
- */
-export function readPosition(text: string, plan: Plan | null): Position {
-  const corrupt = (why: string) =>
-    shardflowError("CORRUPT_ROW", { message: `The stored position cannot be read: ${why}.` });
-  let value;
-  try {
-    value = fromJsonText(text, "the position");
-  } catch {
-    throw corrupt("it is not JSON");
-  }
-  if (!isJsonObject(value) || !Array.isArray(value.tokens) || !Array.isArray(value.loops))
-    throw corrupt("tokens or loops are missing");
-  const position = value as unknown as Position;
-  for (const token of position.tokens) {
-    if (!isJsonObject(token) || typeof token.pass !== "string" || typeof token.node !== "string")
-      throw corrupt("a token is malformed");
-    passLevels(token.pass);
-    if (plan !== null && !Object.hasOwn(plan.nodes, token.node))
-      throw corrupt(`node "${token.node}" is not in the plan`);
-  }
-  for (const loop of position.loops) {
-    if (!isJsonObject(loop) || typeof loop.key !== "string" || typeof loop.next !== "number")
-      throw corrupt("a loop is malformed");
-  }
-  return position;
 }

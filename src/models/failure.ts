@@ -119,7 +119,7 @@ function readErrorBody(body: string): { message: string; code: string } {
 export function readRetryAfter(headers: Headers, nowMs: number): number | null {
   const ms = readNumber(headers.get("retry-after-ms"));
   const seconds = readNumber(headers.get("retry-after"));
-  const wait = (seconds === null ? Date.parse(headers.get("retry-after") ?? "") - nowMs : seconds * SECOND);
+  const wait = ms ?? (seconds === null ? Date.parse(headers.get("retry-after") ?? "") - nowMs : seconds * SECOND);
   return Number.isNaN(wait) ? null : Math.min(Math.max(0, Math.ceil(wait)), MAX_RETRY_DELAY_MS);
 }
 

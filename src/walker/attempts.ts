@@ -5,8 +5,9 @@
 import { ExpressionError } from "../engine/expr/error.js";
 import { createEvaluator, type Evaluator } from "../engine/expr/evaluate.js";
 import type { PlanNode } from "../engine/plan.js";
-import { exitToken, runKey, writePosition, type Token } from "../engine/position.js";
+import { exitToken, runKey, type Token } from "../engine/position.js";
 import { createSecretScope, type SecretScope } from "../engine/secrets.js";
+import { writePosition } from "../engine/storedPosition.js";
 import type { Json } from "../shared/json.js";
 import { nodeError, toNodeError } from "../shared/nodeError.js";
 import type { Effects } from "./effects.js";

@@ -13,10 +13,10 @@ import {
   moveToken,
   removeToken,
   runKey,
-  writePosition,
   type Position,
   type Token,
 } from "../engine/position.js";
+import { writePosition } from "../engine/storedPosition.js";
 import type { Conclusion } from "../shared/checkpoint.js";
 import { shardflowError } from "../shared/errors.js";
 import { ACTION_LIMIT_MS, MAX_NODE_RUNS } from "../shared/limits.js";

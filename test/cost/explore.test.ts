@@ -22,19 +22,17 @@ function show(bench: Bench, n: number) {
   }
 }
 const N = 50;
-for (const [shards, par] of [[1, 50], [1, 25], [4, 25]] as const) {
-  test(`shardflow ${shards} ${par}`, { timeout: 600_000 }, async () => {
-    const out = [];
-    for (const nodes of [5, 20]) {
-      const bench = startBench();
-      await prepare(bench, [chain("c", nodes, 400)], { activeShards: shards, maxParallelism: par });
-      const t0 = performance.now();
-      const tally = await runShardflow(bench, "c", N);
-      console.log(shards, par, nodes, per(tally, N), "scheduled", bench.counters.scheduled, bench.counters.canceled, "jobs", tally.jobs, "ms", performance.now() - t0);
-      if (shards === 4 || par === 50) show(bench, N);
-      out.push(tally);
-    }
-    console.log("slope", slope(out[0]!, out[1]!, 15 * N));
-    console.log("fixed", Object.fromEntries(Object.entries(out[0]!).map(([k, v]) => [k, (v - (out[1]![k as keyof Tally] - v) / 3) / N])));
-  });
-}
+
+test("vanilla", { timeout: 600_000 }, async () => {
+  const out = [];
+  for (const nodes of [5, 20]) {
+    const bench = startBench();
+    const t0 = performance.now();
+    const tally = await runVanilla(bench, N, nodes, 400);
+    console.log("vanilla", nodes, per(tally, N), "scheduled", bench.counters.scheduled, bench.counters.canceled, "jobs", tally.jobs, "ms", performance.now() - t0);
+    show(bench, N);
+    out.push(tally);
+  }
+  console.log("slope", slope(out[0]!, out[1]!, 15 * N));
+  console.log("fixed", Object.fromEntries(Object.entries(out[0]!).map(([k, v]) => [k, (v - (out[1]![k as keyof Tally] - v) / 3) / N])));
+});

@@ -1,5 +1,6 @@
 /** Builds the public views of executions and node runs from their rows. */
-import { readPosition, runKey, type Position } from "../../engine/position.js";
+import { runKey, type Position } from "../../engine/position.js";
+import { readPosition } from "../../engine/storedPosition.js";
 import { INLINE_VALUE_BYTES } from "../../shared/limits.js";
 import type { ValueRef } from "../../shared/values.js";
 import { utf8Bytes } from "../../shared/json.js";

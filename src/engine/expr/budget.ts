@@ -4,14 +4,14 @@
  * Owns: the accounting of work and of built text. Invariant: everything whose cost depends on data is paid for before
  * it is done, so that no expression can run long or allocate much before it is stopped.
  *
- * Work is counted in units, {@link UNITS_PER_STEP} to a step: an operation costs a step, touching an element of a list
- * or object in bulk a sixteenth, reading or writing a character a sixty-fourth. The prices follow measured time.
+ * Work is counted in units, {@link UNITS_PER_STEP} to a step: an operation or a key that is listed costs a step, an item
+ * that a function touches a quarter, a character that is read or written a sixty-fourth. The prices follow measured time.
  */
 import { MAX_EXPRESSION_OUTPUT_CHARS, MAX_EXPRESSION_STEPS } from "../../shared/limits.js";
 import { limited } from "./error.js";
 
 const UNITS_PER_STEP = 64;
-const UNITS_PER_ELEMENT = 4;
+const UNITS_PER_ELEMENT = 16;
 
 export class Budget {
   readonly #what: string;
@@ -34,12 +34,12 @@ export class Budget {
     return this.#chars;
   }
 
-  /** Pays for operations of the expression. */
+  /** Pays for operations of the expression, and for listing keys, which is as slow. */
   step(count = 1): void {
     this.#spend(count * UNITS_PER_STEP);
   }
 
-  /** Pays for touching elements in bulk: copying a list, listing keys. */
+  /** Pays for the items that a function touches. */
   elements(count: number): void {
     this.#spend(count * UNITS_PER_ELEMENT);
   }

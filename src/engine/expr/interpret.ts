@@ -206,7 +206,7 @@ class Interpreter {
     if (Array.isArray(range)) return range;
     if (!isObject(range)) throw failed(`${macro}() needs a list or an object, got ${typeName(range)}.`);
     const keys = Object.keys(range);
-    this.#budget.elements(keys.length);
+    this.#budget.step(keys.length);
     return keys;
   }
 

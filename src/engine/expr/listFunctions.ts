@@ -22,7 +22,7 @@ function size(args: readonly Value[], budget: Budget): bigint {
   if (Array.isArray(value) || value instanceof Uint8Array) return BigInt(value.length);
   if (!isObject(value)) throw failed(`size() needs a string, list, object or bytes, got ${typeName(value)}.`);
   const keys = Object.keys(value);
-  budget.elements(keys.length);
+  budget.step(keys.length);
   return BigInt(keys.length);
 }
 

@@ -144,13 +144,13 @@ export function compare(left: Value, right: Value, budget: Budget): number | nul
 /** Deep equality. Values of different types are not equal; 1 and 1.0 are. */
 export function isEqual(left: Value, right: Value, budget: Budget): boolean {
   budget.elements(1);
-  if (left === right) return true;
-  if (isNumber(left) && isNumber(right)) return left == right;
   if (typeof left === "string" && typeof right === "string") {
     if (left.length !== right.length) return false;
     budget.read(left.length);
     return left === right;
   }
+  if (left === right) return true;
+  if (isNumber(left) && isNumber(right)) return left == right;
   if (Array.isArray(left) && Array.isArray(right)) {
     return left.length === right.length && left.every((item, i) => isEqual(item, right[i] ?? null, budget));
   }
@@ -158,7 +158,7 @@ export function isEqual(left: Value, right: Value, budget: Budget): boolean {
   if (!isObject(left) || !isObject(right)) return false;
   const keys = Object.keys(left);
   const rightKeys = Object.keys(right);
-  budget.elements(keys.length + rightKeys.length);
+  budget.step(keys.length + rightKeys.length);
   if (keys.length !== rightKeys.length) return false;
   return keys.every((key) => {
     const other = getMember(right, key);

@@ -63,7 +63,7 @@ function buildRepeat(node: Extract<RegexNode, { kind: "repeat" }>, next: number,
   return first;
 }
 
-/** What following one state over one character costs, compared with looking at a character. */
+/** What looking at a state costs, compared with looking at a character. */
 const PRICE = 2;
 
 /** True when the pattern matches somewhere in the text. */
@@ -73,7 +73,7 @@ export function matchesRegex(automaton: Automaton, text: string, budget: Budget)
   for (let at = 0; ;) {
     const char = text.codePointAt(at);
     if (matcher.enter(before, char)) return true;
-    budget.read(PRICE * (1 + matcher.size));
+    budget.read(PRICE * matcher.visits);
     if (char === undefined || matcher.isDead) return false;
     matcher.consume(char);
     before = char;
@@ -82,6 +82,8 @@ export function matchesRegex(automaton: Automaton, text: string, budget: Budget)
 }
 
 class Matcher {
+  /** States looked at for the current position. */
+  visits = 0;
   readonly #automaton: Automaton;
   /** The position, counted from 1, at which a state was entered last; spares clearing a set for every character. */
   readonly #entered: Int32Array;
@@ -95,10 +97,6 @@ class Matcher {
     this.#entered = new Int32Array(automaton.states.length);
   }
 
-  get size(): number {
-    return this.#waiting.length;
-  }
-
   /** Nothing waits for a character, and a new beginning cannot come: the pattern begins with `^`. */
   get isDead(): boolean {
     const start = this.#automaton.states[this.#automaton.start];
@@ -109,8 +107,10 @@ class Matcher {
   enter(before: number | undefined, after: number | undefined): boolean {
     this.#position++;
     this.#waiting = [];
+    this.visits = 0;
     const pending = [this.#automaton.start, ...this.#reached];
     for (let index = pending.pop(); index !== undefined; index = pending.pop()) {
+      this.visits++;
       const state = this.#automaton.states[index];
       if (state === undefined || this.#entered[index] === this.#position) continue;
       this.#entered[index] = this.#position;

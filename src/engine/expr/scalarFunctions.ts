@@ -73,7 +73,7 @@ const BOOLS: ReadonlyMap<Value, boolean> = new Map<Value, boolean>([
 
 function toBool(args: readonly Value[]): boolean {
   const value = args[0] ?? null;
-  const result = BOOLS.get(value);
+  const result = BOOLS.get(typeof value === "string" ? shortText(value) : value);
   if (result === undefined)
     throw cannotConvert("bool", value, ' It takes "true" and "false"; compare numbers with `!= 0`.');
   return result;

@@ -235,7 +235,7 @@ describe("results", () => {
         expect(bytes).toBe(utf8Bytes(JSON.stringify(result)));
         expect(JSON.stringify(result)).toBe(JSON.stringify(both));
       }),
-      SEED,
+      { ...SEED, numRuns: 200 },
     );
   });
 

@@ -1,0 +1,195 @@
+/**
+ * The world of the fault tests: the real component on convex-test with virtual time, a host app whose effects are rows,
+ * and stretches that can be held at any await ({@link StretchProcess}).
+ */
+import batchWorker from "@convex-dev/batch-worker/test";
+import workflow from "@convex-dev/workflow/test";
+import workpool from "@convex-dev/workpool/test";
+import { convexTest } from "convex-test";
+import {
+  createFunctionHandle,
+  defineSchema,
+  makeFunctionReference,
+  type GenericDataModel,
+  type GenericMutationCtx,
+  type GenericSchema,
+  type SchemaDefinition,
+} from "convex/server";
+import { onTestFinished, vi } from "vitest";
+import type { ActionCtx } from "../../src/component/_generated/server.js";
+import type { Json } from "../../src/shared/json.js";
+import { MAX_SHARDS } from "../../src/shared/limits.js";
+import shardflow from "../../src/test.js";
+import { api, runToQuiet, runUntil } from "./harness.js";
+import { hostModules } from "./hosts/faults/modules.js";
+import hostSchema from "./hosts/faults/schema.js";
+import { PROTOCOLS } from "./modelProtocols.js";
+import { StretchProcess, type Break, type Fetch, type Held, type Kernel, type Point } from "./stretchProcess.js";
+
+const START = Date.UTC(2026, 0, 1);
+const STRETCH = "./component/stretch.ts";
+const BINDINGS = [
+  { name: "app.record", kind: "mutation", fn: "functions:record" },
+  { name: "app.refuse", kind: "mutation", fn: "functions:refuse" },
+  { name: "app.cancelSelf", kind: "mutation", fn: "functions:cancelSelf" },
+  { name: "app.lookup", kind: "query", fn: "functions:lookup" },
+  { name: "app.notify", kind: "action", fn: "functions:notify" },
+  { name: "app.flaky", kind: "action", fn: "functions:flaky" },
+] as const;
+
+export type Row = { _id: string; _creationTime: number; [field: string]: unknown };
+/** Rows by "component path/table"; tables without rows are left out. */
+export type Tables = Record<string, Row[]>;
+type WriteCtx = Pick<GenericMutationCtx<GenericDataModel>, "db" | "runMutation" | "runQuery">;
+
+export type World = Awaited<ReturnType<typeof startWorld>>;
+
+/**
+ * A fresh deployment with the app's functions bound.
+ * @param options.looseRows - the component's rows are not validated, so that a test can store what no version wrote.
+ */
+export async function startWorld(options: { looseRows?: boolean; shards?: number[] } = {}) {
+  vi.useFakeTimers({ now: START, toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] });
+  vi.stubEnv("OPENAI_API_KEY", "sk-of-no-account");
+  const warnings: string[] = [];
+  for (const level of ["log", "info", "error"] as const) vi.spyOn(console, level).mockImplementation(() => undefined);
+  vi.spyOn(console, "warn").mockImplementation((...parts) => void warnings.push(parts.map(String).join(" ")));
+  onTestFinished(() => {
+    for (const process of processes) process.kill();
+    vi.restoreAllMocks();
+    vi.unstubAllEnvs();
+  });
+
+  const processes: StretchProcess[] = [];
+  const points: Point[] = [];
+  const kernel: Kernel = {
+    next: null,
+    fetch: answerModel,
+    pass: (kind, name, process) => {
+      const point = { n: points.length, process, kind, name };
+      points.push(point);
+      return point;
+    },
+  };
+  let held: Held | null = null;
+
+  const t = convexTest(hostSchema, hostModules);
+  const schema: SchemaDefinition<GenericSchema, boolean> =
+    options.looseRows === true ? defineSchema(shardflow.schema.tables, { schemaValidation: false }) : shardflow.schema;
+  t.registerComponent("shardflow", schema, {
+    ...shardflow.modules,
+    [STRETCH]: async () => await asProcesses(() => {
+      const process = new StretchProcess(processes.length, kernel, (at) => (held = at));
+      processes.push(process);
+      return process;
+    }),
+  });
+  for (const shard of options.shards ?? [0,1,2,3,4,5,6,7]) workflow.register(t as never, `shardflow/shard${shard}`);
+
+  const world = {
+    t,
+    processes,
+    /** Every await so far, in order. */
+    points,
+    warnings,
+    /** What models answer. */
+    answer: (fetch: Fetch) => (kernel.fetch = fetch),
+
+    /** Holds the next stretch that comes by, and drives time until one does; null when none did before `done`. */
+    hold: async (stop: Break, done: () => Promise<boolean> = async () => false): Promise<Held | null> => {
+      held = null;
+      kernel.next = stop;
+      await runUntil(async () => held !== null || (await done()), 60 * 60_000);
+      kernel.next = null;
+      return held;
+    },
+
+    /** Reads or writes rows of a component, past its functions. */
+    within: async <T>(path: string, body: (ctx: WriteCtx) => Promise<T>): Promise<T> => {
+      // Present at run time and used by convex-test itself, but not in its types.
+      const { runInComponent } = t as unknown as {
+        runInComponent(path: string, body: (ctx: WriteCtx) => Promise<unknown>): Promise<T>;
+      };
+      return await runInComponent(path, body);
+    },
+
+    /** Calls an internal function of the component. */
+    internal: async (name: string, args: Record<string, unknown>): Promise<unknown> =>
+      await world.within("shardflow", async (ctx) => {
+        return await ctx.runMutation(makeFunctionReference<"mutation", Record<string, unknown>>(name), args);
+      }),
+
+    /** Every row of every component and of the host, but the scheduler's own. */
+    tables: async (): Promise<Tables> => {
+      const all: Tables = {};
+      for (const [path, tables] of COMPONENTS) {
+        const rows = await world.within(path, async ({ db }) => {
+          return await Promise.all(tables.map(async (table) => (await db.query(table).collect()) as unknown as Row[]));
+        });
+        tables.forEach((table, i) => {
+          if (rows[i]!.length > 0) all[path === "" ? table : `${path}/${table}`] = rows[i]!;
+        });
+      }
+      return all;
+    },
+    rows: async (table: string): Promise<Row[]> => (await world.tables())[table] ?? [],
+
+    handle: async (fn: string) => await t.run(async () => await createFunctionHandle(makeFunctionReference<"mutation">(fn))),
+    publish: async (source: { name: string; [field: string]: unknown }) =>
+      await t.mutation(api.definitions.publish, { name: source.name, source: JSON.stringify(source) }),
+    start: async (definition: string, input: Json, more: { context?: string; onComplete?: string; shardKey?: string } = {}) =>
+      await t.mutation(api.executions.startWorkflow, { definition, input: JSON.stringify(input), shardKey: "third", ...more }),
+    cancel: async (executionId: string, reason = "no longer needed") =>
+      await t.mutation(api.executions.cancelWorkflow, { executionId, reason, requester: "a test" }),
+    describe: async (executionId: string) => await t.query(api.executions.describe, { executionId }),
+    hasEnded: async (executionId: string) =>
+      (await t.query(api.executions.getStatus, { executionId })).endedAt !== undefined,
+    untilEnded: async (executionId: string) => await runUntil(() => world.hasEnded(executionId), 60 * 60_000),
+    untilQuiet: async () => await runToQuiet(3 * 60 * 60_000),
+    flip: async (name: string, on: boolean) =>
+      await t.run(async ({ db }) => {
+        const row = await db
+          .query("switches")
+          .withIndex("by_name", (q) => q.eq("name", name))
+          .unique();
+        if (row === null) await db.insert("switches", { name, on });
+        else await db.patch("switches", row._id, { on });
+      }),
+  };
+
+  const bindings = await Promise.all(BINDINGS.map(async ({ name, kind, fn }) => ({ name, kind, handle: await world.handle(fn) })));
+  await t.mutation(api.bindings.sync, { bindings });
+  return world;
+}
+
+/** The stretch module, each call of which is a process. */
+async function asProcesses(spawn: () => StretchProcess): Promise<Record<string, unknown>> {
+  const load = shardflow.modules[STRETCH];
+  if (load === undefined) throw new Error(`the component has no module ${STRETCH}`);
+  // A registered function holds its handler under a name that its type leaves out.
+  type Registered = { _handler(ctx: ActionCtx, args: unknown): Promise<unknown> };
+  const original = (await load()) as { runStretch: Registered };
+  const { runStretch } = original;
+  const _handler = async (ctx: ActionCtx, args: unknown) =>
+    await spawn().run(async (inner) => await runStretch._handler(inner, args), ctx);
+  return { ...original, runStretch: Object.assign(() => undefined, runStretch, { _handler }) };
+}
+
+const tablesOf = (schema: { tables: object }) => Object.keys(schema.tables);
+const COMPONENTS: ReadonlyArray<[path: string, tables: string[]]> = [
+  ["", tablesOf(hostSchema)],
+  ["shardflow", tablesOf(shardflow.schema)],
+  ...Array.from({ length: MAX_SHARDS }, (_, shard): Array<[string, string[]]> => [
+    [`shardflow/shard${shard}`, tablesOf(workflow.schema)],
+    [`shardflow/shard${shard}/workpool`, tablesOf(workpool.schema)],
+    [`shardflow/shard${shard}/workpool/batchWorker`, tablesOf(batchWorker.schema)],
+  ]).flat(),
+];
+
+/** A model that repeats the last message. */
+export async function answerModel({ body }: { body: string }): Promise<Response> {
+  const parsed = JSON.parse(body) as Record<string, unknown>;
+  const request = { ...PROTOCOLS.openai.read(parsed), provider: "openai" as const, callNumber: 1, headers: {}, body: parsed };
+  const answer = PROTOCOLS.openai.answer(request, { text: `heard: ${request.messages.at(-1)?.content}` });
+  return new Response(JSON.stringify(answer), { status: 200, headers: { "content-type": "application/json" } });
+}

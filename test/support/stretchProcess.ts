@@ -1,0 +1,272 @@
+/**
+ * The stretch action as an operating system would see it: a process that can be stopped at every await.
+ *
+ * Each run of `stretch.runStretch` gets a context, timers, a fetch and abort signals of its own, which count what is
+ * open and pass every await by a breakpoint. A process that is killed makes no call and fires no timer any more; one
+ * that is frozen does both later. The code under test is untouched.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { FunctionReference } from "convex/server";
+import { getFunctionName } from "convex/server";
+import type { ActionCtx } from "../../src/component/_generated/server.js";
+
+export type PointKind = "begin" | "query" | "mutation" | "action" | "fetch" | "timer" | "return";
+/** One await of one process: before it, the call has not been made; after it, the reply has not arrived. */
+export type Point = { n: number; process: number; kind: PointKind; name: string };
+export type Break = { when: "before" | "after"; freeze?: boolean; at: (point: Point) => boolean };
+export type Fetch = (request: { url: string; body: string; signal: AbortSignal }) => Promise<Response>;
+
+/** What the processes share: the numbering of awaits, the next breakpoint, and the network. */
+export type Kernel = { pass(kind: PointKind, name: string, process: number): Point; next: Break | null; fetch: Fetch };
+
+type Gate = { wait: Promise<void>; open: () => void; refuse: (error: Error) => void };
+
+function gate(): Gate {
+  let open: () => void = () => undefined;
+  let refuse: (error: Error) => void = () => undefined;
+  const wait = new Promise<void>((resolve, reject) => {
+    open = resolve;
+    refuse = reject;
+  });
+  return { wait, open, refuse };
+}
+
+const never = new Promise<never>(() => undefined);
+
+/** An await at which a process is held. */
+export class Held {
+  readonly point: Point;
+  readonly process: StretchProcess;
+  readonly #gate: Gate;
+
+  constructor(point: Point, process: StretchProcess, held: Gate) {
+    this.point = point;
+    this.process = process;
+    this.#gate = held;
+  }
+
+  /** The process goes on as if nothing had happened. */
+  release(): void {
+    this.process.thaw();
+    this.#gate.open();
+  }
+
+  /** The call ends with an error. Held before: it was never made. Held after: it was made, and its reply is lost. */
+  fail(message: string): void {
+    this.process.thaw();
+    this.#gate.refuse(new Error(message));
+  }
+
+  /** The process is gone: nothing of it settles, calls or fires any more. */
+  kill(): void {
+    this.process.kill();
+  }
+}
+
+export class StretchProcess {
+  readonly index: number;
+  readonly #kernel: Kernel;
+  readonly #onHeld: (held: Held) => void;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  #dead = false;
+  #frozen: Gate | null = null;
+  /** Calls made and not answered. */
+  openCalls = 0;
+  openFetches = 0;
+  openBodies = 0;
+  abortedFetches = 0;
+  listeners = 0;
+  /** How it ended; null while it runs, and for ever when it was killed. */
+  end: { returned: unknown } | { threw: unknown } | null = null;
+
+  constructor(index: number, kernel: Kernel, onHeld: (held: Held) => void) {
+    this.index = index;
+    this.#kernel = kernel;
+    this.#onHeld = onHeld;
+  }
+
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  /** Everything that a process which has ended must not leave behind. */
+  get left(): Record<string, number> {
+    const { openCalls, openFetches, openBodies, listeners, timers } = this;
+    return { openCalls, openFetches, openBodies, listeners, timers };
+  }
+
+  kill(): void {
+    this.#dead = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  thaw(): void {
+    this.#frozen?.open();
+    this.#frozen = null;
+  }
+
+  async run(handler: (ctx: ActionCtx) => Promise<unknown>, ctx: ActionCtx): Promise<unknown> {
+    this.#takeGlobals();
+    await this.#call("begin", "runStretch", async () => undefined);
+    try {
+      const returned = await handler(this.#context(ctx));
+      this.end = { returned };
+    } catch (threw) {
+      this.end = { threw };
+    }
+    const frozen = this.#frozen !== null;
+    await this.#call("return", "runStretch", async () => undefined);
+    // Convex ignores what an action returns after it was canceled; convex-test cannot be told.
+    if (frozen || this.#wasFrozen) await never;
+    if ("threw" in this.end) throw this.end.threw;
+    return this.end.returned;
+  }
+
+  #wasFrozen = false;
+
+  async #call<T>(kind: PointKind, name: string, make: () => Promise<T>): Promise<T> {
+    await this.#alive();
+    const point = this.#kernel.pass(kind, name, this.index);
+    await this.#hold(point, "before");
+    this.openCalls++;
+    const answer = await make().then(
+      (value) => () => value,
+      (error: unknown) => () => {
+        throw error;
+      },
+    );
+    this.openCalls--;
+    await this.#alive();
+    await this.#hold(point, "after");
+    return answer();
+  }
+
+  async #alive(): Promise<void> {
+    if (this.#dead) await never;
+    if (this.#frozen !== null) await this.#frozen.wait;
+  }
+
+  async #hold(point: Point, when: Break["when"]): Promise<void> {
+    const { next } = this.#kernel;
+    if (next === null || next.when !== when || !next.at(point)) return;
+    this.#kernel.next = null;
+    if (next.freeze === true) {
+      this.#frozen = gate();
+      this.#wasFrozen = true;
+    }
+    const held = gate();
+    this.#onHeld(new Held(point, this, held));
+    await held.wait;
+    await this.#alive();
+  }
+
+  #context(ctx: ActionCtx): ActionCtx {
+    const call =
+      (kind: "query" | "mutation" | "action", make: (fn: never, args: never) => Promise<unknown>) =>
+      (fn: FunctionReference<"query" | "mutation" | "action"> | string, args: never) =>
+        this.#call(kind, nameOf(fn), () => make(fn as never, args));
+    return {
+      ...ctx,
+      runQuery: call("query", ctx.runQuery as never),
+      runMutation: call("mutation", ctx.runMutation as never),
+      runAction: call("action", ctx.runAction as never),
+    } as ActionCtx;
+  }
+
+  /** Assigned inside a handler, these are the globals of this handler only (see convex-test). */
+  #takeGlobals(): void {
+    const { setTimeout, clearTimeout } = globalThis;
+    globalThis.setTimeout = ((callback: () => void, ms?: number) => {
+      if (this.#dead) return 0;
+      // Fake timers call back from the test; a real runtime calls back in the action that set the timer.
+      const bound = AsyncLocalStorage.bind(() => void this.#fire(callback));
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        bound();
+      }, ms);
+      this.#timers.add(timer);
+      return timer;
+    }) as typeof globalThis.setTimeout;
+    globalThis.clearTimeout = ((timer: ReturnType<typeof setTimeout>) => {
+      this.#timers.delete(timer);
+      clearTimeout(timer);
+    }) as typeof globalThis.clearTimeout;
+    globalThis.fetch = (async (input: RequestInfo | URL, init?: RequestInit) => await this.#fetch(input, init)) as typeof fetch;
+    globalThis.AbortController = countedControllers(globalThis.AbortController, (change) => (this.listeners += change));
+    // Jitter and sampling that come out the same every time.
+    globalThis.Math = Object.assign(Object.create(Math) as Math, { random: () => 0.5 });
+  }
+
+  async #fire(callback: () => void): Promise<void> {
+    await this.#call("timer", "tick", async () => undefined);
+    callback();
+  }
+
+  async #fetch(input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> {
+    const url = input instanceof Request ? input.url : String(input);
+    const signal = init.signal ?? new AbortController().signal;
+    return await this.#call("fetch", new URL(url).host, async () => {
+      this.openFetches++;
+      const onAbort = () => this.abortedFetches++;
+      signal.addEventListener("abort", onAbort);
+      try {
+        const response = await this.#kernel.fetch({ url, body: String(init.body), signal });
+        return this.#watchBody(response);
+      } finally {
+        signal.removeEventListener("abort", onAbort);
+        this.openFetches--;
+      }
+    });
+  }
+
+  /** The same response, whose body counts as open until it has been read to its end or canceled. */
+  #watchBody(response: Response): Response {
+    if (response.body === null) return response;
+    this.openBodies++;
+    let open = true;
+    const close = () => {
+      if (open) this.openBodies--;
+      open = false;
+    };
+    const reader = response.body.getReader();
+    const body = new ReadableStream<Uint8Array>({
+      pull: async (stream) => {
+        const { done, value } = await reader.read();
+        if (!done) return stream.enqueue(value);
+        close();
+        stream.close();
+      },
+      cancel: async (reason) => {
+        close();
+        await reader.cancel(reason);
+      },
+    });
+    return new Response(body, { status: response.status, headers: response.headers });
+  }
+}
+
+function nameOf(fn: FunctionReference<"query" | "mutation" | "action"> | string): string {
+  return typeof fn === "string" ? (fn.split(";")[1] ?? fn) : getFunctionName(fn);
+}
+
+function countedControllers(Controller: typeof AbortController, count: (change: number) => void): typeof AbortController {
+  return class extends Controller {
+    constructor() {
+      super();
+      const { signal } = this;
+      const listeners = new Set<unknown>();
+      const add = signal.addEventListener.bind(signal);
+      const remove = signal.removeEventListener.bind(signal);
+      signal.addEventListener = ((type: string, listener: EventListener, options?: AddEventListenerOptions) => {
+        if (!listeners.has(listener)) count(1);
+        listeners.add(listener);
+        add(type, listener, options);
+      }) as typeof signal.addEventListener;
+      signal.removeEventListener = ((type: string, listener: EventListener) => {
+        if (listeners.delete(listener)) count(-1);
+        remove(type, listener);
+      }) as typeof signal.removeEventListener;
+    }
+  };
+}
