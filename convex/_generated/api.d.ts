@@ -8,13 +8,27 @@
  * @module
  */
 
+import type * as draftAndRewrite from "../draftAndRewrite.js";
+import type * as enrichList from "../enrichList.js";
+import type * as setup from "../setup.js";
+import type * as shardflow from "../shardflow.js";
+import type * as team from "../team.js";
+import type * as ticketTriage from "../ticketTriage.js";
+
 import type {
   ApiFromModules,
   FilterApi,
   FunctionReference,
 } from "convex/server";
 
-declare const fullApi: ApiFromModules<{}>;
+declare const fullApi: ApiFromModules<{
+  draftAndRewrite: typeof draftAndRewrite;
+  enrichList: typeof enrichList;
+  setup: typeof setup;
+  shardflow: typeof shardflow;
+  team: typeof team;
+  ticketTriage: typeof ticketTriage;
+}>;
 
 /**
  * A utility for referencing Convex functions in your app's public API.

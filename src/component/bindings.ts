@@ -4,6 +4,7 @@ import { shardflowError } from "../shared/errors.js";
 import { MAX_NAME_LENGTH } from "../shared/limits.js";
 import { vBinding } from "../shared/views.js";
 import { mutation, query } from "./_generated/server.js";
+import { checkHandle } from "./model/ids.js";
 
 const MAX_BINDINGS = 500;
 /** Listed at most. */
@@ -24,10 +25,11 @@ export const sync = mutation({
       });
     }
     const names = new Set<string>();
-    for (const { name } of bindings) {
+    for (const { name, handle } of bindings) {
       if (name.length === 0 || name.length > MAX_NAME_LENGTH || names.has(name)) {
         throw shardflowError("ARGUMENT_INVALID", { message: `"${name}" is no action name, or is given twice.` });
       }
+      checkHandle(handle, `The function of "${name}"`);
       names.add(name);
     }
     const now = Date.now();

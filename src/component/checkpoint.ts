@@ -55,7 +55,7 @@ export const commitUserMutation = internalMutation({
   args: {
     fence: vFence,
     progress: vProgress,
-    run: vFinishedRun.omit("output", "status", "endedAt", "port", "error", "usage", "passResult"),
+    run: vFinishedRun.omit("output", "status", "endedAt", "port", "error", "usage", "passResult", "passError"),
     handle: v.string(),
     /** JSON text of the arguments, with markers in place of secrets. */
     args: v.string(),

@@ -14,11 +14,12 @@ import type { Definition } from "../engine/definition/schema.js";
 import { validateDefinition } from "../engine/definition/validate.js";
 import { shardflowError } from "../shared/errors.js";
 import { isJsonObject, utf8Bytes } from "../shared/json.js";
-import { DEFAULT_PAGE_SIZE, MAX_DEFINITION_BYTES, MAX_NAME_LENGTH, MAX_PAGE_SIZE } from "../shared/limits.js";
+import { MAX_DEFINITION_BYTES, MAX_KEY_LENGTH, MAX_NAME_LENGTH } from "../shared/limits.js";
 import { vDefinitionSummary, vDefinitionView, vPage, vProblem } from "../shared/views.js";
 import { internal } from "./_generated/api.js";
 import type { Doc, Id } from "./_generated/dataModel.js";
 import { mutation, query, type MutationCtx, type QueryCtx } from "./_generated/server.js";
+import { pageOptions } from "./model/paging.js";
 import { findDefinition, findVersion } from "./model/starting.js";
 import { loadVersionText, replaceVersionText } from "./model/versions.js";
 import schema from "./schema.js";
@@ -34,7 +35,7 @@ export const saveDraft = mutation({
   args: { ...target, source: v.string(), expectedRevision: v.optional(v.number()) },
   returns: v.object({ revision: v.number(), problems: v.array(vProblem) }),
   handler: async (ctx, { scope = "", name, source, expectedRevision }) => {
-    checkName(name);
+    checkTarget(scope, name);
     if (utf8Bytes(source) > MAX_DEFINITION_BYTES) {
       throw shardflowError("VALUE_TOO_LARGE", {
         message: `The source of "${name}" has ${utf8Bytes(source)} bytes; a definition has at most ${MAX_DEFINITION_BYTES}.`,
@@ -78,7 +79,7 @@ export const publish = mutation({
   args: { ...target, source: v.optional(v.string()), note: v.optional(v.string()) },
   returns: v.object({ version: v.number() }),
   handler: async (ctx, { scope = "", name, source: given, note }) => {
-    checkName(name);
+    checkTarget(scope, name);
     const existing = await lookUp(ctx, scope, name);
     refuseDeleting(existing, name);
     const source = given ?? (existing === null ? null : await draftOf(ctx, existing._id))?.source;
@@ -153,16 +154,11 @@ export const list = query({
     limit: v.optional(v.number()),
   },
   returns: vPage(vDefinitionSummary),
-  handler: async (ctx, { scope = "", cursor = null, limit = DEFAULT_PAGE_SIZE }) => {
-    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE_SIZE) {
-      throw shardflowError("ARGUMENT_INVALID", {
-        message: `limit must be a whole number from 1 to ${MAX_PAGE_SIZE}; it is ${limit}.`,
-      });
-    }
+  handler: async (ctx, { scope = "", ...range }) => {
     const result = await paginator(ctx.db, schema)
       .query("definitions")
       .withIndex("by_scope_name", (q) => q.eq("scope", scope))
-      .paginate({ cursor, numItems: limit });
+      .paginate(pageOptions(range, 2));
     return { page: result.page.map(summary), cursor: result.isDone ? null : result.continueCursor };
   },
 });
@@ -223,11 +219,17 @@ async function draftOf(ctx: QueryCtx, definitionId: Id<"definitions">): Promise<
     .unique();
 }
 
-function checkName(name: string): void {
-  if (name.length > 0 && name.length <= MAX_NAME_LENGTH) return;
-  throw shardflowError("ARGUMENT_INVALID", {
-    message: `A definition's name has 1 to ${MAX_NAME_LENGTH} characters; this one has ${name.length}.`,
-  });
+function checkTarget(scope: string, name: string): void {
+  if (name.length === 0 || name.length > MAX_NAME_LENGTH) {
+    throw shardflowError("ARGUMENT_INVALID", {
+      message: `A definition's name has 1 to ${MAX_NAME_LENGTH} characters; this one has ${name.length}.`,
+    });
+  }
+  if (scope.length > MAX_KEY_LENGTH) {
+    throw shardflowError("ARGUMENT_INVALID", {
+      message: `A scope has at most ${MAX_KEY_LENGTH} characters; this one has ${scope.length}.`,
+    });
+  }
 }
 
 function refuseDeleting(definition: Doc<"definitions"> | null, name: string): void {

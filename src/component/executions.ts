@@ -7,7 +7,7 @@
 import { paginator } from "convex-helpers/server/pagination";
 import { v } from "convex/values";
 import { shardflowError } from "../shared/errors.js";
-import { DEFAULT_PAGE_SIZE, MAX_BATCH_STARTS, MAX_PAGE_SIZE } from "../shared/limits.js";
+import { MAX_BATCH_STARTS } from "../shared/limits.js";
 import { vExecutionStatus } from "../shared/status.js";
 import { vDescription, vExecutionStatusView, vExecutionSummary, vNodeRunView, vPage } from "../shared/views.js";
 import { mutation, query, type QueryCtx } from "./_generated/server.js";
@@ -16,6 +16,7 @@ import { cleanupExecution } from "./model/cleaning.js";
 import { loadSettings } from "./model/config.js";
 import { describeExecution, nodeOutput, nodeRunView, statusView, summaryView } from "./model/describing.js";
 import { getExecution } from "./model/ids.js";
+import { pageOptions } from "./model/paging.js";
 import { startExecution, versionToStart, wakeShards } from "./model/starting.js";
 import schema from "./schema.js";
 
@@ -179,14 +180,14 @@ export const list = query({
   handler: async (ctx, args) => {
     const { definition, status, tag, from = 0, to = Number.MAX_SAFE_INTEGER } = args;
     const scope = args.scope ?? "";
-    const options = pageOptions(args);
     const order = args.order ?? "desc";
     if (tag !== undefined) {
       if (definition !== undefined || status !== undefined) {
         throw shardflowError("ARGUMENT_INVALID", { message: "List by tag, or by definition and status; not by both." });
       }
-      return await listByTag(ctx, { scope, ...tag, from, to, order, options });
+      return await listByTag(ctx, { scope, ...tag, from, to, order, options: pageOptions(args, 4) });
     }
+    const options = pageOptions(args, 2 + Number(definition !== undefined) + Number(status !== undefined));
     const rows = paginator(ctx.db, schema).query("executions");
     const ranged =
       definition !== undefined && status !== undefined
@@ -248,7 +249,7 @@ export const listNodeRuns = query({
     const result = await paginator(ctx.db, schema)
       .query("nodeRuns")
       .withIndex("by_execution_seq", (q) => q.eq("executionId", execution._id))
-      .paginate(pageOptions(args));
+      .paginate(pageOptions(args, 3));
     return { page: result.page.map(nodeRunView), cursor: result.isDone ? null : result.continueCursor };
   },
 });
@@ -259,18 +260,3 @@ export const getNodeOutput = query({
   returns: v.union(v.null(), v.string()),
   handler: async (ctx, { executionId, key }) => await nodeOutput(ctx, await getExecution(ctx, executionId), key),
 });
-
-function pageOptions({
-  cursor,
-  limit = DEFAULT_PAGE_SIZE,
-}: {
-  cursor?: string | null | undefined;
-  limit?: number | undefined;
-}) {
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE_SIZE) {
-    throw shardflowError("ARGUMENT_INVALID", {
-      message: `limit must be a whole number from 1 to ${MAX_PAGE_SIZE}; it is ${limit}.`,
-    });
-  }
-  return { cursor: cursor ?? null, numItems: limit };
-}

@@ -1,7 +1,8 @@
 /** What a stretch reads: at its start, and later only what an expression asks for. Internal queries. */
 import { v } from "convex/values";
-import { vFence } from "../shared/checkpoint.js";
+import { vFence, vPassError, type PassError } from "../shared/checkpoint.js";
 import { vNodeError } from "../shared/values.js";
+import type { Doc } from "./_generated/dataModel.js";
 import { internalQuery, type QueryCtx } from "./_generated/server.js";
 import { loadSettings } from "./model/config.js";
 import { dataOf } from "./model/ending.js";
@@ -149,7 +150,7 @@ export const passes = internalQuery({
         index: v.number(),
         output: v.union(v.null(), v.string()),
         result: v.union(v.null(), v.string()),
-        error: v.union(v.null(), vNodeError),
+        error: v.union(v.null(), vPassError),
       }),
     ),
     /** Index to go on from; null at the end. */
@@ -169,13 +170,17 @@ export const passes = internalQuery({
       const result = run.passResult === undefined ? null : await loadValue(ctx, executionId, run.passResult);
       const output = result !== null || run.output === undefined ? null : await loadValue(ctx, executionId, run.output);
       bytes += (result ?? output ?? "").length;
-      found.push({ index, output, result, error: run.error ?? null });
+      found.push({ index, output, result, error: passErrorOf(run) });
     }
     return { passes: found, next: null };
   },
 });
 
-/** A value that is no output, by name (items of a loop, result of a pass). */
+function passErrorOf({ passError, error }: Doc<"nodeRuns">): PassError | null {
+  return passError ?? (error === undefined ? null : { code: error.code, message: error.message });
+}
+
+/** A value that is no output, by name (items of a loop). */
 export const payload = internalQuery({
   args: { executionId: v.id("executions"), name: v.string() },
   returns: v.union(v.null(), v.string()),

@@ -1,31 +1,35 @@
 /**
- * The pump of a shard: claims queued tasks and starts a workflow for each on the shard's own instance. Internal.
+ * The pump of a shard: claims queued tasks and starts a workflow for them on the shard's own instance. Internal.
  *
  * Invariants: (U1) one chain of pumps per shard, by generation; (U2) a claim raises the lease epoch, so whoever held the
  * execution before writes nothing any more; (U3) a bad task fails alone; (U4) the pump goes idle only after a real read
  * has shown both lanes empty, in the transaction that clears the flag.
  */
-import { v } from "convex/values";
+import { v, type Infer } from "convex/values";
 import { createFunctionHandle } from "convex/server";
 import { admit, type Admission } from "../engine/admit.js";
+import { EXECUTION_MACHINE } from "../engine/machine/execution.js";
 import { move } from "../engine/machine/machine.js";
 import { TASK_MACHINE } from "../engine/machine/task.js";
 import { readPosition } from "../engine/storedPosition.js";
+import { vFence } from "../shared/checkpoint.js";
 import { WATCH_INTERVAL_MS } from "../shared/limits.js";
 import { nodeError, toNodeError } from "../shared/nodeError.js";
 import { internal } from "./_generated/api.js";
 import type { Doc, Id } from "./_generated/dataModel.js";
 import { internalMutation, type MutationCtx } from "./_generated/server.js";
 import { loadSettings } from "./model/config.js";
-import { endExecution, moveStatus, positionOf } from "./model/ending.js";
+import { endExecution, positionOf } from "./model/ending.js";
 import { executorRow, NEW_LANE, RESUMED_LANE } from "./model/queue.js";
 import { shardComponent, shardHandler, shardOf } from "./model/shards.js";
 
-/** Tasks of one pump transaction. Each starts a workflow, about eight nested calls within one second of CPU. */
+/** Tasks of one pump transaction. They share one workflow, so a burst pays for it once, not per execution. */
 export const CLAIM_BATCH = 10;
 /** The pump looks again this often while it has seen work lately, so that a stream of starts needs no kicks. */
 const POLL_MS = 200;
 const LINGER_MS = 1_000;
+/** After the shard's workflow instance refused to create a workflow. */
+const RETRY_MS = 5_000;
 
 export const pump = internalMutation({
   args: { shardIndex: v.number(), generation: v.number(), idleSince: v.union(v.number(), v.null()) },
@@ -40,11 +44,18 @@ export const pump = internalMutation({
       { useStaleSnapshot: true },
     );
     const now = Date.now();
-    let inFlight = head.inFlight;
+    const claims: Claim[] = [];
     // One more than there is room for, so that the head of a full queue says why it waits.
-    for (const taskId of head.taskIds.slice(0, Math.max(0, settings.maxParallelism - inFlight) + 1)) {
-      if (await claimAlone(ctx, { taskId, inFlight, capacity: settings.maxParallelism })) inFlight++;
+    for (const taskId of head.taskIds.slice(0, Math.max(0, settings.maxParallelism - head.inFlight) + 1)) {
+      const inFlight = head.inFlight + claims.length;
+      const claim = await claimAlone(ctx, { taskId, inFlight, capacity: settings.maxParallelism });
+      if (claim !== null) claims.push(claim);
     }
+    if (claims.length > 0 && !(await startStretches(ctx, shardIndex, claims, settings.maxParallelism, now))) {
+      await again(ctx, shardIndex, generation, RETRY_MS, null);
+      return null;
+    }
+    const inFlight = head.inFlight + claims.length;
     if (inFlight > 0 && !row.watching) await startWatch(ctx, row);
 
     if (head.taskIds.length > 0) {
@@ -66,16 +77,16 @@ export const pump = internalMutation({
 async function claimAlone(
   ctx: MutationCtx,
   args: { taskId: Id<"tasks">; inFlight: number; capacity: number },
-): Promise<boolean> {
+): Promise<Claim | null> {
   try {
     return await ctx.runMutation(internal.pump.claim, args);
   } catch (error) {
     const task = await ctx.db.get("tasks", args.taskId);
-    if (task === null) return false;
+    if (task === null) return null;
     const execution = await ctx.db.get("executions", task.executionId);
     const reason = { code: "CORRUPT" as const, detail: `It could not be claimed: ${toNodeError(error).message}` };
     await refuse(ctx, task, execution, { admit: false, reason, action: "fail" }, Date.now());
-    return false;
+    return null;
   }
 }
 
@@ -111,10 +122,14 @@ async function startWatch(ctx: MutationCtx, row: Doc<"executors">): Promise<void
   });
 }
 
-/** Decides about one task and carries it out; true when a stretch was started. Called by the pump only. */
+/** What a task that may run is run with. `begins`: the execution is not running yet, or was waiting. */
+const vClaim = v.object({ fence: vFence, begins: v.boolean() });
+type Claim = Infer<typeof vClaim>;
+
+/** Decides about one task; null when it is not to run now, and why has been recorded. Called by the pump only. */
 export const claim = internalMutation({
   args: { taskId: v.id("tasks"), inFlight: v.number(), capacity: v.number() },
-  returns: v.boolean(),
+  returns: v.union(v.null(), vClaim),
   handler: async (ctx, { taskId, inFlight, capacity }) => await claimTask(ctx, taskId, inFlight, capacity, Date.now()),
 });
 
@@ -124,10 +139,10 @@ async function claimTask(
   inFlight: number,
   capacity: number,
   now: number,
-): Promise<boolean> {
+): Promise<Claim | null> {
   const task = await ctx.db.get("tasks", taskId);
   // The snapshot may be behind: a cancel deleted it, or an earlier pump claimed it.
-  if (task === null || task.state !== "queued") return false;
+  if (task === null || task.state !== "queued") return null;
   const execution = await ctx.db.get("executions", task.executionId);
   const position = await positionOf(ctx, task.executionId);
   const version = execution === null ? null : await ctx.db.get("versions", execution.versionId);
@@ -145,20 +160,14 @@ async function claimTask(
   );
   if (!admission.admit) {
     await refuse(ctx, task, execution, admission, now);
-    return false;
+    return null;
   }
-  if (execution === null || position === null) return false;
-  const leaseEpoch = position.leaseEpoch + 1;
-  const workflowId = await startStretch(ctx, task, position._id, leaseEpoch, capacity);
-  await ctx.db.patch("positions", position._id, { leaseEpoch, workflowId });
-  await moveStatus(ctx, execution, "claim");
-  await ctx.db.patch("tasks", task._id, {
-    state: move(TASK_MACHINE, "queued", "claim"),
-    claimedAt: now,
-    leaseEpoch,
-    workflowId,
-  });
-  return true;
+  if (execution === null || position === null) return null;
+  const { _id: positionId, executionId } = position;
+  return {
+    fence: { executionId, positionId, taskId, leaseEpoch: position.leaseEpoch + 1 },
+    begins: execution.status !== "running",
+  };
 }
 
 function positionProblem(position: Doc<"positions">): string | null {
@@ -191,25 +200,48 @@ async function refuse(
   }
 }
 
-/** Creates the workflow whose only step is the stretch, and runs it up to that step in this transaction. */
-async function startStretch(
+/**
+ * Creates the workflow whose only step runs the claimed stretches, runs it up to that step, and takes the leases.
+ * @returns false when the instance threw; nothing was written then, and the tasks stay queued.
+ */
+async function startStretches(
   ctx: MutationCtx,
-  task: Doc<"tasks">,
-  positionId: Id<"positions">,
-  leaseEpoch: number,
+  shardIndex: number,
+  claims: Claim[],
   maxParallelism: number,
-): Promise<string> {
-  const { executionId } = task;
-  const shardIndex = shardOf(task);
-  const fence = { executionId, positionId, taskId: task._id, leaseEpoch };
-  return await ctx.runMutation(shardComponent(shardIndex).workflow.create, {
-    workflowName: `stretch of ${executionId}`,
-    workflowHandle: await createFunctionHandle(shardHandler(shardIndex)),
-    workflowArgs: fence,
+  now: number,
+): Promise<boolean> {
+  const fences = claims.map(({ fence }) => fence);
+  const shard = shardOf({ _id: "argument", shardIndex });
+  const workflow = {
+    workflowName: `stretches of shard ${shard}`,
+    workflowHandle: await createFunctionHandle(shardHandler(shard)),
+    workflowArgs: { fences },
     maxParallelism,
     onComplete: {
       fnHandle: await createFunctionHandle(internal.settle.settle),
-      context: { ...fence, shardIndex },
+      context: { fences, shardIndex: shard },
     },
-  });
+  };
+  let workflowId: string;
+  try {
+    workflowId = await ctx.runMutation(shardComponent(shard).workflow.create, workflow);
+  } catch (error) {
+    console.error(
+      `[shardflow] shard ${shard} could not start ${claims.length} stretches: ${toNodeError(error).message}`,
+    );
+    return false;
+  }
+  for (const { fence, begins } of claims) {
+    const { executionId, positionId, taskId, leaseEpoch } = fence;
+    await ctx.db.patch("positions", positionId, { leaseEpoch, workflowId });
+    if (begins) await ctx.db.patch("executions", executionId, { status: move(EXECUTION_MACHINE, "pending", "claim") });
+    await ctx.db.patch("tasks", taskId, {
+      state: move(TASK_MACHINE, "queued", "claim"),
+      claimedAt: now,
+      leaseEpoch,
+      workflowId,
+    });
+  }
+  return true;
 }

@@ -7,6 +7,7 @@
  */
 import { defineSchema, defineTable } from "convex/server";
 import { v } from "convex/values";
+import { vPassError } from "../shared/checkpoint.js";
 import { vExecutionStatus, vNodeRunStatus, vTaskState } from "../shared/status.js";
 import { vAttempt, vCancelInfo, vNodeError, vUsage, vValueRef } from "../shared/values.js";
 
@@ -152,7 +153,8 @@ export default defineSchema({
 
   /**
    * A finished node run, which is its own event.
-   * Written by: checkpoints, once each. Read by: listNodeRuns, resumed stretches. Churn: none. Bound: one per node and
+   * Written by: checkpoints, once each, and once more when a pass ends with a run that is written. Read by:
+   * listNodeRuns, resumed stretches. Churn: none otherwise. Bound: one per node and
    * loop pass. Retention: with the execution.
    */
   nodeRuns: defineTable({
@@ -173,10 +175,11 @@ export default defineSchema({
     usage: v.optional(vUsage),
     startedAt: v.number(),
     endedAt: v.number(),
-    /** Set when this run ended a pass: the loop's run key, the pass, and what it contributes when not the output. */
+    /** Set when this run ended a pass: the loop's run key, the pass, and what it came to when not to the output. */
     endsLoop: v.optional(v.string()),
     passIndex: v.optional(v.number()),
     passResult: v.optional(vValueRef),
+    passError: v.optional(vPassError),
   })
     .index("by_execution_seq", ["executionId", "seq", "ordinal"])
     .index("by_execution_key", ["executionId", "key"])

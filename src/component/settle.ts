@@ -9,14 +9,14 @@
 import { vWorkflowId } from "@convex-dev/workflow";
 import { vResultValidator } from "@convex-dev/workpool";
 import { v } from "convex/values";
-import { MAX_CRASHES, MINUTE, SECOND } from "../shared/limits.js";
+import { MAX_CRASHES, MINUTE, REAP_DELAY_MS, SECOND } from "../shared/limits.js";
 import { nodeError } from "../shared/nodeError.js";
 import { internal } from "./_generated/api.js";
 import type { Doc } from "./_generated/dataModel.js";
 import { internalMutation, type MutationCtx } from "./_generated/server.js";
 import { addEvent, endExecution, moveStatus, positionOf } from "./model/ending.js";
 import { removeWorkflow, shardComponent, shardOf } from "./model/shards.js";
-import { vFence } from "../shared/checkpoint.js";
+import { vFence, type Fence } from "../shared/checkpoint.js";
 
 const FIRST_CRASH_DELAY_MS = 1 * SECOND;
 const LAST_CRASH_DELAY_MS = 1 * MINUTE;
@@ -25,26 +25,42 @@ export const settle = internalMutation({
   args: {
     workflowId: vWorkflowId,
     result: vResultValidator,
-    context: v.object({ ...vFence.fields, shardIndex: v.number() }),
+    context: v.object({ fences: v.array(vFence), shardIndex: v.number() }),
   },
   returns: v.null(),
   handler: async (ctx, { workflowId, result, context }) => {
-    const task = await ctx.db.get("tasks", context.taskId);
-    if (task !== null && task.state === "claimed" && task.leaseEpoch === context.leaseEpoch) {
-      const why = result.kind === "failed" ? result.error : `its workflow ended as ${result.kind} without a conclusion`;
-      await requeueAfterCrash(ctx, task, why);
-    }
+    const why = result.kind === "failed" ? result.error : `its workflow ended as ${result.kind} without a conclusion`;
+    for (const fence of context.fences) await requeueIfClaimed(ctx, fence, why);
     await ctx.runMutation(shardComponent(context.shardIndex).workflow.cleanup, { workflowId });
     return null;
   },
 });
+
+/** One of several stretches died; the others of its workflow go on. */
+export const crashed = internalMutation({
+  args: { fence: vFence, why: v.string() },
+  returns: v.null(),
+  handler: async (ctx, { fence, why }) => {
+    await requeueIfClaimed(ctx, fence, why);
+    return null;
+  },
+});
+
+async function requeueIfClaimed(ctx: MutationCtx, { taskId, leaseEpoch }: Fence, why: string): Promise<void> {
+  const task = await ctx.db.get("tasks", taskId);
+  if (task !== null && task.state === "claimed" && task.leaseEpoch === leaseEpoch)
+    await requeueAfterCrash(ctx, task, why);
+}
 
 /** Removes the workflow of a stretch that was overtaken or canceled, if it is still there. */
 export const reap = internalMutation({
   args: { shardIndex: v.number(), workflowId: v.string(), executionId: v.string() },
   returns: v.null(),
   handler: async (ctx, { shardIndex, workflowId, executionId }) => {
-    await removeWorkflow(ctx, shardOf({ _id: executionId, shardIndex }), workflowId, executionId);
+    const shard = shardOf({ _id: executionId, shardIndex });
+    if (await removeWorkflow(ctx, shard, workflowId, executionId)) return null;
+    // Others are under way in it. It ends by itself within the length of an action; until then, look again.
+    await ctx.scheduler.runAfter(REAP_DELAY_MS, internal.settle.reap, { shardIndex: shard, workflowId, executionId });
     return null;
   },
 });

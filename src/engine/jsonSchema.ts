@@ -37,7 +37,7 @@ const WRAPPERS = new Set([
 export function validateJson(schema: Json, value: Json): SchemaProblem[] {
   try {
     const size = measure(value);
-    if (false && usesUniqueItems(schema)) {
+    if (size.longestList > MAX_UNIQUE_ITEMS && usesUniqueItems(schema)) {
       const message = `A list has ${size.longestList} items; where the schema has "uniqueItems", at most ${MAX_UNIQUE_ITEMS} can be checked.`;
       return [{ path: "$", message }];
     }

@@ -92,8 +92,7 @@ export function meteredCopy(schema: Json): Schema {
 }
 
 function copyPart(part: Json, cost: number, budget: Budget): Schema {
-  // Without a prototype a property named `__proto__` is a property like any other.
-  const copy = Object.create(null) as Schema;
+  const copy: Schema = {};
   const source: JsonObject = isJsonObject(part) ? part : part === false ? NOTHING : {};
   for (const [keyword, value] of Object.entries(source)) {
     if (PLAIN_KEYWORDS.has(keyword)) copy[keyword] = value;
@@ -109,10 +108,15 @@ function copyPart(part: Json, cost: number, budget: Budget): Schema {
     const target = keyword === "dependencies" ? "dependentSchemas" : keyword;
     if (member === null) copy[target] = partCopy;
     else if (typeof member === "number") ((copy[target] ??= []) as Schema[]).push(partCopy);
-    else ((copy[target] ??= Object.create(null)) as Record<string, Schema>)[member] = partCopy;
+    else ((copy[target] ??= namedMap()) as Record<string, Schema>)[member] = partCopy;
   }
   meter(copy, cost, budget);
   return copy;
+}
+
+/** Without a prototype a member named `__proto__` is a member like any other. */
+function namedMap<T>(): Record<string, T> {
+  return Object.create(null) as Record<string, T>;
 }
 
 /** The validator writes pointers with `encodeURI`; this is the same form without escaping `/` again. */
@@ -123,7 +127,7 @@ function encodePointer(pointer: string): string {
 function copyNameLists(dependencies: JsonObject, copy: Schema): void {
   for (const [name, names] of Object.entries(dependencies)) {
     if (!Array.isArray(names)) continue;
-    const lists = (copy.dependentRequired ??= Object.create(null) as Record<string, string[]>);
+    const lists = (copy.dependentRequired ??= namedMap<string[]>());
     lists[name] = names.filter((other) => typeof other === "string");
   }
 }
@@ -132,7 +136,6 @@ function copyNameLists(dependencies: JsonObject, copy: Schema): void {
 function meter(copy: Schema, cost: number, budget: Budget): void {
   const type = copy.type;
   Object.defineProperty(copy, "type", {
-    enumerable: type !== undefined,
     get: () => {
       budget.left -= cost;
       if (budget.left >= 0) return type;

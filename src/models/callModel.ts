@@ -110,7 +110,6 @@ async function generate(caller: Caller, messages: ModelMessage[], options: Parti
     addTokens(usage, result);
     return readTurn(result, target, scrub);
   } catch (error) {
-    if (deps.signal.aborted) return { ok: false, error: canceled(target.label) };
     return { ok: false, error: toModelError(error, answered, { target, scrub, now: deps.now }) };
   } finally {
     usage.latencyMs += Math.max(0, deps.now() - startedAt);

@@ -15,6 +15,10 @@ export const vFence = v.object({
 });
 export type Fence = Infer<typeof vFence>;
 
+/** Why a pass failed although its last node did not: what is evaluated at its end did. */
+export const vPassError = v.object({ code: v.string(), message: v.string() });
+export type PassError = Infer<typeof vPassError>;
+
 /** A finished node run. Values are JSON text. */
 export const vFinishedRun = v.object({
   key: v.string(),
@@ -32,6 +36,7 @@ export const vFinishedRun = v.object({
   endsLoop: v.optional(v.string()),
   passIndex: v.optional(v.number()),
   passResult: v.optional(v.string()),
+  passError: v.optional(vPassError),
 });
 export type FinishedRun = Infer<typeof vFinishedRun>;
 
@@ -56,8 +61,10 @@ export const vProgress = v.object({
   position: v.string(),
   /** JSON texts of {writer, values}, merged in order into the execution's variables. */
   variables: v.array(v.string()),
-  /** Values that are no output: items of loops, results of passes. JSON text by name. */
+  /** Values that are no output: items of loops. JSON text by name. */
   payloads: v.array(v.object({ name: v.string(), text: v.string() })),
+  /** What passes came to whose last run was written before, by its key. Given again, it is the same. */
+  passEnds: v.array(v.object({ key: v.string(), result: v.optional(v.string()), error: v.optional(vPassError) })),
   conclusion: v.optional(vConclusion),
 });
 export type Progress = Infer<typeof vProgress>;

@@ -49,7 +49,7 @@ export const MAX_DEFINITION_BYTES = 256 * KB;
 export const MAX_NODES = 500;
 /** Loops inside loops. Each level multiplies the passes; deeper nesting belongs in a subflow. */
 export const MAX_LOOP_DEPTH = 8;
-/** Longest name of a definition, action or scope. Names are fields of indexes. */
+/** Longest name of a definition or action. Names are fields of indexes. */
 export const MAX_NAME_LENGTH = 200;
 /** Longest id of a node. Ids are repeated in every node run and in the passes of loops. */
 export const MAX_NODE_ID_LENGTH = 64;

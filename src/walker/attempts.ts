@@ -93,11 +93,18 @@ export class Attempts {
     args: Json,
   ): Promise<string> {
     const run = committedRun(this.#state.plan, token, node, key, startedAt);
-    const output = await this.#flusher.commit(run, handle, args, () => {
-      const current = this.#state.current(token);
+    const exited = () => {
       const { position } = this.#state;
-      return writePosition(current === null ? position : exitToken(position, current, "success"));
-    });
+      const current = this.#state.current(token);
+      return current === null ? position : exitToken(position, current, "success");
+    };
+    const output = await this.#flusher.commit(
+      run,
+      handle,
+      args,
+      () => writePosition(exited()),
+      () => (this.#state.position = exited()),
+    );
     this.#effects.renewed();
     return output;
   }

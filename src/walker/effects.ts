@@ -22,6 +22,7 @@ export class Effects {
   readonly #onLost: () => void;
   readonly #running = new Map<string, { isTransaction: boolean; giveUp: () => void }>();
   #stopWatch: (() => void) | null = null;
+  #isLooking = false;
   #renewedAt: number;
   /** Effects given up whose promise has not settled. */
   late = 0;
@@ -77,11 +78,13 @@ export class Effects {
   }
 
   #watch(delay: number): void {
-    if (this.#stopWatch !== null) return;
+    if (this.#stopWatch !== null || this.#isLooking) return;
     this.#stopWatch = this.#ticker.at(this.#ports.now() + delay, () => void this.#look(delay));
   }
 
   async #look(delay: number): Promise<void> {
+    this.#stopWatch = null;
+    this.#isLooking = true;
     let owner = true;
     try {
       if (this.#ports.now() - this.#renewedAt >= RENEW_INTERVAL_MS) {
@@ -94,7 +97,7 @@ export class Effects {
       // A look that fails says nothing about the lease; the next one, or the fence of the next checkpoint, will.
       this.#ports.log("warn", `could not look whether the execution was canceled: ${String(error)}`);
     }
-    this.#stopWatch = null;
+    this.#isLooking = false;
     if (!owner) this.#onLost();
     else if (this.#running.size > 0) this.#watch(Math.min(delay * 1.5, LAST_LOOK_MS));
   }

@@ -24,10 +24,13 @@ type Pending = {
   runs: FinishedRun[];
   variables: string[];
   payloads: Array<{ name: string; text: string }>;
+  passEnds: PassEnd[];
   bytes: number;
   effect: boolean;
 };
-const nothing = (): Pending => ({ runs: [], variables: [], payloads: [], bytes: 0, effect: false });
+const nothing = (): Pending => ({ runs: [], variables: [], payloads: [], passEnds: [], bytes: 0, effect: false });
+
+type PassEnd = Progress["passEnds"][number];
 
 const MAX_SENDS = 6;
 const RESEND_BASE_MS = 100;
@@ -38,6 +41,8 @@ export class Flusher {
   readonly #position: () => string;
   #seq: number;
   #pending = nothing();
+  /** What is on its way: recorded, and not durable yet. */
+  #sending: Pending | null = null;
   #busy: Promise<void> | null = null;
 
   constructor(ports: StretchPorts, ticker: Ticker, lastSeq: number, position: () => string) {
@@ -50,13 +55,26 @@ export class Flusher {
   /** Records a finished run. `effect`: it had side effects, so it must be durable before the next effect. */
   record(run: FinishedRun, effect: boolean): void {
     this.#pending.runs.push(run);
-    this.#pending.bytes += 512 + (run.output?.length ?? 0) + (run.passResult?.length ?? 0);
+    this.#pending.bytes += 512 + (run.output?.length ?? 0);
     if (effect) this.#pending.effect = true;
   }
 
-  /** The run if it is still pending, to add to it. */
-  pendingRun(key: string): FinishedRun | undefined {
-    return this.#pending.runs.find((run) => run.key === key);
+  /** The output of a run that cannot be loaded yet. */
+  unsavedOutput(key: string): string | undefined {
+    const runs = [...this.#pending.runs, ...(this.#sending?.runs ?? [])];
+    return runs.find((run) => run.key === key)?.output;
+  }
+
+  /** Records what a pass came to: with the run that ended it, or after it when that is on its way or written. */
+  endPass({ key, result, error }: PassEnd): void {
+    this.#pending.bytes += 512 + (result?.length ?? 0);
+    const run = this.#pending.runs.find((one) => one.key === key);
+    const end = { ...(result === undefined ? {} : { result }), ...(error === undefined ? {} : { error }) };
+    if (run === undefined) this.#pending.passEnds.push({ key, ...end });
+    else {
+      if (result !== undefined) run.passResult = result;
+      if (error !== undefined) run.passError = error;
+    }
   }
 
   setVariables(writer: string, values: JsonObject): void {
@@ -95,8 +113,18 @@ export class Flusher {
     await this.#next(() => this.#send(conclusion));
   }
 
-  /** Runs the app's mutation together with everything that is pending. Rejects with what the mutation threw. */
-  async commit(run: CommittedRun, handle: string, args: Json, exitedPosition: () => string): Promise<string> {
+  /**
+   * Runs the app's mutation together with everything that is pending. Rejects with what the mutation threw.
+   * @param exitedPosition - the position with the node's token moved on, as text.
+   * @param moveOn - moves that token; called before the next writer is let in, whose position would undo the move.
+   */
+  async commit(
+    run: CommittedRun,
+    handle: string,
+    args: Json,
+    exitedPosition: () => string,
+    moveOn: () => void,
+  ): Promise<string> {
     while (this.#busy !== null) await this.#busy.catch(() => undefined);
     let output = "";
     await this.#next(async () => {
@@ -110,6 +138,7 @@ export class Flusher {
         throw error;
       }
       this.#seq = progress.seq;
+      moveOn();
     });
     return output;
   }
@@ -125,6 +154,7 @@ export class Flusher {
     try {
       await busy;
     } finally {
+      this.#sending = null;
       this.#busy = null;
     }
   }
@@ -171,13 +201,14 @@ export class Flusher {
   }
 
   #progress(taken: Pending, position: string): Progress {
-    const { runs, variables, payloads } = taken;
-    return { seq: this.#seq + 1, flushId: this.#ports.newFlushId(), runs, position, variables, payloads };
+    const { runs, variables, payloads, passEnds } = taken;
+    return { seq: this.#seq + 1, flushId: this.#ports.newFlushId(), runs, position, variables, payloads, passEnds };
   }
 
   #take(): Pending {
     const taken = this.#pending;
     this.#pending = nothing();
+    this.#sending = taken;
     return taken;
   }
 
@@ -187,6 +218,7 @@ export class Flusher {
       runs: [...taken.runs, ...later.runs],
       variables: [...taken.variables, ...later.variables],
       payloads: [...taken.payloads, ...later.payloads],
+      passEnds: [...taken.passEnds, ...later.passEnds],
       bytes: taken.bytes + later.bytes,
       effect: taken.effect || later.effect,
     };

@@ -1,9 +1,9 @@
 /**
  * Loops: entering, the end of a pass, and leaving.
  *
- * Invariant: what a pass contributed is durable with the run that ended it (its output, or `passResult`), so a stretch
- * that takes over in the middle of a loop can still collect all results; nothing is re-sent per pass, so the cost of a
- * pass does not grow with the list.
+ * Invariant: what a pass came to (the output of its last run, or `passResult` and `passError`) is durable before the
+ * token of the pass is gone, so a stretch that takes over in the middle of a loop can still collect all results; nothing
+ * is re-sent per pass, so the cost of a pass does not grow with the list.
  */
 import { ExpressionError } from "../engine/expr/error.js";
 import type { Evaluator } from "../engine/expr/evaluate.js";
@@ -30,7 +30,7 @@ import { nodeError, type NodeError } from "../shared/nodeError.js";
 import type { StoredNodeError } from "../shared/values.js";
 import type { Effects } from "./effects.js";
 import type { Flusher } from "./flusher.js";
-import { itemsName, passResultName, type Memory } from "./memory.js";
+import { itemsName, type Memory } from "./memory.js";
 import type { StretchPorts } from "./ports.js";
 import { canceledRun, finishedRun, toStoredError } from "./records.js";
 
@@ -83,16 +83,17 @@ export class Loops {
 
   /** Ends the pass that the token was in; the token's drive is done. */
   async endPass(token: Token, pass: PassLevel, failed: boolean): Promise<null> {
-    const { plan, memory, position, move } = this.#parts;
+    const { plan, flusher, memory, position, move } = this.#parts;
     const node = plan.nodes[pass.node] as LoopNode;
     const key = runKey(token.pass, token.node);
     let error = failed ? await this.errorOf(key) : null;
     let end: PassEnd = { failed: true };
     let result: Json = null;
     if (error === null) {
-      const evaluated = await this.#evaluatePass(token, pass, node, key);
+      const evaluated = await this.#evaluatePass(token, node, key);
       if ("error" in evaluated) error = toStoredError(evaluated.error);
       else ({ end, result } = evaluated);
+      if (error !== null) flusher.endPass({ key, error: { code: error.code, message: error.message } });
     }
     // The loop may have been left while values were loaded.
     if (!position().loops.some((loop) => loop.key === pass.loopKey)) return null;
@@ -125,7 +126,6 @@ export class Loops {
 
   async #evaluatePass(
     token: Token,
-    pass: PassLevel,
     node: LoopNode,
     key: string,
   ): Promise<{ end: PassEnd; result: Json } | { error: NodeError }> {
@@ -136,12 +136,7 @@ export class Loops {
     try {
       const end: PassEnd = { failed: false };
       const result = node.collect === null ? await this.#outputOf(key) : evaluator.render(node.collect, scope);
-      if (node.collect !== null) {
-        const text = JSON.stringify(result);
-        const pending = flusher.pendingRun(key);
-        if (pending !== undefined) pending.passResult = text;
-        else flusher.savePayload(passResultName(pass.pass), text);
-      }
+      if (node.collect !== null) flusher.endPass({ key, result: JSON.stringify(result) });
       if (node.until !== null && evaluator.evaluateBoolean(node.until, scope)) end.exit = "break";
       if (node.carry.length > 0) {
         end.carry = Object.fromEntries(node.carry.map((c) => [c.name, evaluator.render(c.next, scope)]));
@@ -160,8 +155,8 @@ export class Loops {
 
   async #outputOf(key: string): Promise<Json> {
     const { flusher, memory } = this.#parts;
-    const pending = flusher.pendingRun(key)?.output;
-    return pending === undefined ? await memory.outputOf(key) : fromJsonText(pending, `the output of ${key}`);
+    const unsaved = flusher.unsavedOutput(key);
+    return unsaved === undefined ? await memory.outputOf(key) : fromJsonText(unsaved, `the output of ${key}`);
   }
 
   #failLoop(node: LoopNode, pass: PassLevel, error: StoredNodeError): void {

@@ -53,8 +53,7 @@ export class Memory {
     if (!this.#readNodes.has(node)) return;
     const value: Json = "output" in result ? { output: result.output } : { error: errorForExpressions(result.error) };
     const bytes = "output" in result ? result.text.length : 512;
-    this.#runs.set(key, { value, bytes });
-    this.#bytes += bytes;
+    this.#keep(key, { value, bytes });
   }
 
   /** Forgets the largest values until the rest fits. Call only when everything is durable. */
@@ -94,12 +93,16 @@ export class Memory {
     const { id, scope, definition, version, shardIndex, startedAt } = this.#execution;
     const names: Scope = { execution: { id, scope, definition, version, shardIndex, startedAt } };
     if (run !== null) names.node = { ...run };
-    if (reads.input) names.input = this.#input ??= fromJsonText(await this.#ports.loadInput(), "the input");
+    await this.#addLoops(names, position, pass);
+    if (reads.input) names.input = await this.#loadInput();
     if (reads.vars) names.vars = this.variables;
     if (reads.context) names.context = await this.#loadContext();
     names.nodes = await this.#nodesAt(pass, reads.nodes);
-    await this.#addLoops(names, position, pass);
     return names;
+  }
+
+  async #loadInput(): Promise<Json> {
+    return (this.#input ??= fromJsonText(await this.#ports.loadInput(), "the input"));
   }
 
   async #loadContext(): Promise<Json> {
@@ -111,10 +114,13 @@ export class Memory {
   }
 
   async #nodesAt(pass: string, ids: string[]): Promise<JsonObject> {
-    const keys = ids.map((id) => runKey(this.#passOf(id, pass), id));
-    const runs = await this.#loadRuns(keys);
+    const { entry } = this.#plan;
+    const others = ids.filter((id) => id !== entry);
+    const runs = await this.#loadRuns(others.map((id) => runKey(this.#passOf(id, pass), id)));
     const nodes: JsonObject = {};
-    ids.forEach((id, i) => {
+    // The output of the trigger is the input, which is not stored a second time.
+    if (others.length < ids.length) nodes[entry] = { output: await this.#loadInput() };
+    others.forEach((id, i) => {
       const run = runs[i];
       if (run !== undefined && run !== null) nodes[id] = run;
     });
@@ -132,7 +138,9 @@ export class Memory {
   }
 
   async #loadRuns(keys: string[]): Promise<Array<Json | null>> {
-    const missing = keys.filter((key) => !this.#runs.has(key));
+    // Taken before anything is awaited: what is at hand now may be forgotten meanwhile, and not be durable yet.
+    const found = new Map(keys.map((key) => [key, this.#runs.get(key)?.value]));
+    const missing = keys.filter((key) => found.get(key) === undefined);
     if (missing.length > 0) {
       for (const prior of await this.#ports.loadRuns(missing)) {
         const text = prior.output ?? "null";
@@ -140,33 +148,39 @@ export class Memory {
           prior.error === null
             ? { output: fromJsonText(text, `the output of ${prior.key}`) }
             : { error: errorForExpressions(prior.error) };
-        this.#runs.set(prior.key, { value, bytes: text.length });
-        this.#bytes += text.length;
+        found.set(prior.key, value);
+        this.#keep(prior.key, { value, bytes: text.length });
       }
     }
-    return keys.map((key) => this.#runs.get(key)?.value ?? null);
+    return keys.map((key) => found.get(key) ?? null);
+  }
+
+  #keep(key: string, known: Known): void {
+    this.#bytes += known.bytes - (this.#runs.get(key)?.bytes ?? 0);
+    this.#runs.set(key, known);
   }
 
   async #addLoops(names: Scope, position: Position, pass: string): Promise<void> {
     const loops: JsonObject = {};
     let innermost: JsonObject | null = null;
-    for (const level of passLevels(pass)) {
+    // As in #loadRuns: a loop that is left while this waits takes its items along.
+    const levels = passLevels(pass).map((level) => ({ level, known: this.#items.get(level.loopKey) }));
+    for (const { level, known } of levels) {
       const node = this.#plan.nodes[level.node] as LoopNode;
       const state = loopOf(position, level.loopKey);
-      const items = state.total === null ? null : await this.itemsOf(level.loopKey);
+      const items = state.total === null ? null : (known ?? (await this.#loadItems(level.loopKey)));
       const item = items?.[level.index] ?? null;
       innermost = { index: level.index, count: state.total, item, carry: state.carry ?? {} };
       loops[level.node] = innermost;
-      names[node.itemName] = item;
+      // Without items there is no item, and its default name may be the one of a loop around.
+      if (node.items !== null) names[node.itemName] = item;
       names[node.indexName] = level.index;
     }
     names.loops = loops;
     if (innermost !== null) names.loop = innermost;
   }
 
-  async itemsOf(loopKey: string): Promise<Json[]> {
-    const known = this.#items.get(loopKey);
-    if (known !== undefined) return known;
+  async #loadItems(loopKey: string): Promise<Json[]> {
     const text = await this.#ports.loadPayload(itemsName(loopKey));
     const items = text === null ? null : fromJsonText(text, `the items of ${loopKey}`);
     if (!Array.isArray(items))
@@ -176,9 +190,8 @@ export class Memory {
   }
 }
 
-/** Names of values in `payloads` that are not outputs. */
+/** Name in `payloads` of the items of a loop. */
 export const itemsName = (loopKey: string) => `items:${loopKey}`;
-export const passResultName = (pass: string) => `pass:${pass}`;
 
 function errorForExpressions(error: StoredNodeError): JsonObject {
   const cause = error.cause === undefined ? {} : { cause: fromJsonText(error.cause, "the cause of an error") };

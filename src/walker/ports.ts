@@ -3,7 +3,7 @@
  * functions and models. The component implements it over an action context; tests over a recording fake.
  */
 import type { Json } from "../shared/json.js";
-import type { CommitReply, FinishedRun, Progress, Reply } from "../shared/checkpoint.js";
+import type { CommitReply, FinishedRun, PassError, Progress, Reply } from "../shared/checkpoint.js";
 import type { NodeError } from "../shared/nodeError.js";
 import type { StoredNodeError, Usage } from "../shared/values.js";
 
@@ -23,7 +23,7 @@ export type ModelResult =
 export type CommittedRun = Omit<FinishedRun, "output" | "status" | "endedAt" | "port">;
 
 export type PriorRun = { key: string; output: string | null; error: StoredNodeError | null };
-export type PriorPass = { index: number; output: string | null; result: string | null; error: StoredNodeError | null };
+export type PriorPass = { index: number; output: string | null; result: string | null; error: PassError | null };
 
 export interface StretchPorts {
   now(): number;

@@ -8,14 +8,7 @@
  */
 import { createEvaluator } from "../engine/expr/evaluate.js";
 import type { PlanNode } from "../engine/plan.js";
-import {
-  innermostPass,
-  moveToken,
-  removeToken,
-  runKey,
-  type Position,
-  type Token,
-} from "../engine/position.js";
+import { innermostPass, moveToken, removeToken, runKey, type Position, type Token } from "../engine/position.js";
 import { writePosition } from "../engine/storedPosition.js";
 import type { Conclusion } from "../shared/checkpoint.js";
 import { shardflowError } from "../shared/errors.js";

@@ -1,38 +1,18 @@
 import { beforeAll, test } from "vitest";
-import { chain, loop, prepare, runShardflow, runVanilla, startBench, type Bench } from "./bench.js";
+import { combine, type Tally } from "../support/counters.js";
 import { preload } from "../support/harness.js";
-import type { Tally } from "../support/counters.js";
-
+import { byFunction, chain, idlePollsOf, lineThrough, perExecution, runShardflow, totalOf, workOf, type Run } from "./runs.js";
 beforeAll(preload);
-const per = (t: Tally, n: number) => Object.fromEntries(Object.entries(t).map(([k, v]) => [k, Math.round((v / n) * 100) / 100]));
-const slope = (a: Tally, b: Tally, n: number) => Object.fromEntries(Object.entries(a).map(([k, v]) => [k, Math.round(((b[k as keyof Tally] - v) / n) * 1000) / 1000]));
-function show(bench: Bench, n: number) {
-  const rows = bench.counters.byFunction.map((f) => ({ fn: f.component + " " + f.name, ...per(f.tally, n) }));
-  const groups = new Map<string, Record<string, number>>();
-  for (const f of bench.counters.byFunction) {
-    const key = f.component.replace(/shard\d/, "shardK") + " " + f.name.replace(/:shard\d/, ":shardK");
-    const g = groups.get(key) ?? {};
-    for (const [k, v] of Object.entries(f.tally)) g[k] = (g[k] ?? 0) + v / n;
-    groups.set(key, g);
-  }
-  void rows;
-  for (const [k, g] of [...groups].sort((a, b) => b[1].reads! - a[1].reads!)) {
-    const f = (x?: number) => (x ?? 0).toFixed(2).padStart(8);
-    console.log(`${f(g.transactions)}${f(g.nestedMutations)}${f(g.queries)}${f(g.actions)}${f(g.jobs)}${f(g.reads)}${f(g.snapshotReads)}${f(g.writes)}  ${k}`);
-  }
+const f = (t: Tally) => JSON.stringify(combine([t], (v) => Math.round(v * 1000) / 1000)).replaceAll('"', "");
+for (const [name, config, maxMs] of [["4 shards", undefined, 400], ["1 shard", { activeShards: 1, maxParallelism: 50 }, 400], ["4 shards, 0 ms", undefined, 0]] as const) {
+  test(name, { timeout: 600_000 }, async () => {
+    const runs: Run[] = [];
+    for (const nodes of [5, 20]) runs.push(await runShardflow({ definition: chain(nodes, maxMs), nodes, executions: 50, ...(config ? { config } : {}) }));
+    for (const [what, of] of [["total", totalOf], ["work", workOf], ["polls", idlePollsOf]] as const) {
+      const [a, b] = runs.map((r) => ({ nodes: r.nodes, tally: perExecution(r, of(r)) }));
+      const line = lineThrough(a!, b!);
+      console.log(name, what, "\n 5:    ", f(a!.tally), "\n 20:   ", f(b!.tally), "\n node: ", f(line.perNode), "\n fixed:", f(line.fixed));
+    }
+    void byFunction;
+  });
 }
-const N = 50;
-
-test("vanilla", { timeout: 600_000 }, async () => {
-  const out = [];
-  for (const nodes of [5, 20]) {
-    const bench = startBench();
-    const t0 = performance.now();
-    const tally = await runVanilla(bench, N, nodes, 400);
-    console.log("vanilla", nodes, per(tally, N), "scheduled", bench.counters.scheduled, bench.counters.canceled, "jobs", tally.jobs, "ms", performance.now() - t0);
-    show(bench, N);
-    out.push(tally);
-  }
-  console.log("slope", slope(out[0]!, out[1]!, 15 * N));
-  console.log("fixed", Object.fromEntries(Object.entries(out[0]!).map(([k, v]) => [k, (v - (out[1]![k as keyof Tally] - v) / 3) / N])));
-});

@@ -222,17 +222,24 @@ describe.each(KINDS)("$kind", ({ kind, model }) => {
   });
 
   it("keeps calls that run at once apart, and aborts only the one it is told to", async () => {
+    const calls = 20;
+    let arrived = 0;
+    let openGate: () => void = () => undefined;
+    const allArrived = new Promise<void>((resolve) => (openGate = resolve));
     const server = await startModelServer({
-      answer: ({ messages }) => {
+      answer: async ({ messages }) => {
+        if (++arrived === calls) openGate();
+        await allArrived;
         const content = messages.at(-1)?.content ?? "";
-        return content === "task 7" ? { hang: true } : { delayMs: 40, then: { text: `done: ${content}` } };
+        return content === "task 7" ? { hang: true } : { text: `done: ${content}` };
       },
     });
-    const controllers = Array.from({ length: 20 }, () => new AbortController());
+    const controllers = Array.from({ length: calls }, () => new AbortController());
     const pending = controllers.map(({ signal }, i) =>
       call(server.url, { model, messages: [{ role: "user", content: `task ${i}` }] }, { signal }),
     );
-    await vi.waitFor(() => expect(server.maxOpenRequests).toBe(20));
+    await allArrived;
+    expect(server.maxOpenRequests).toBe(calls);
     controllers[7]!.abort();
     const results = await Promise.all(pending);
     results.forEach((result, i) => {

@@ -132,5 +132,5 @@ it("tells the host that a model's requests go to", () => {
   expect(hostOfModel("openai:gpt-4o", config)).toBe("127.0.0.1:8080");
   expect(hostOfModel("anthropic:claude", config)).toBe("api.anthropic.com");
   expect(hostOfModel("mine:a:b", config)).toBe("models.example.com");
-  for (const unknown of ["nobody:x", "openai", "", ":x"]) expect(hostOfModel(unknown, config)).toBeNull();
+  for (const unknown of ["nobody:x", "openai", "openai_", "", ":x"]) expect(hostOfModel(unknown, config)).toBeNull();
 });

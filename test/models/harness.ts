@@ -10,7 +10,7 @@ import {
 import type { NodeError } from "../../src/shared/nodeError.js";
 import { startModelServer, type ModelServer, type ModelServerAnswer } from "../support/modelServer.js";
 
-export const OPENAI_KEY = "sk-openai/Planted+Key=0123456789";
+export const OPENAI_KEY = "sk-openai/Planted+Key=~~~???>>>0123456789";
 export const ANTHROPIC_KEY = "sk-ant-Planted/Key+0123456789==";
 export const COMPATIBLE_KEY = "local/Planted+Key?0123456789";
 export const HEADER_TOKEN = "header-Token/0123456789+abc";

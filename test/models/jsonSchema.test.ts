@@ -156,6 +156,11 @@ describe("hostile schemas and values end", () => {
     ]);
   });
 
+  it("a long list of wrong items: the first one is enough", () => {
+    const list = Array.from({ length: 300_000 }, (_, i) => i);
+    expect(validateJson({ items: { type: "string" } }, list).map(({ path }) => path)).toEqual(["$[0]"]);
+  });
+
   it("a long list that must be unique", () => {
     const list = Array.from({ length: 200_000 }, (_, i) => i);
     const schema: Json = { properties: { ids: { uniqueItems: true } } };
@@ -326,6 +331,16 @@ describe("which schemas are usable", () => {
     const found = checkJsonSchema({ properties: many });
     expect(found).toHaveLength(20);
     for (const problem of found) expect(problem.length).toBeLessThan(700);
+  });
+
+  it("names a problem once, however the schema can be reached", () => {
+    expect(
+      checkJsonSchema({ $ref: "#a", allOf: [{ $ref: "#/$defs/x" }], $defs: { x: { $anchor: "a", type: 1 } } }),
+    ).toHaveLength(1);
+  });
+
+  it("a format that takes long to check is not checked", () => {
+    expect(validateJson({ format: "url" }, "no address")).toEqual([]);
   });
 
   it("bounds nesting and chains of references", () => {

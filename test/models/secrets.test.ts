@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { readModelConfig, type ModelResult } from "../../src/models/callModel.js";
 import { createScrubber } from "../../src/models/scrub.js";
+import type { Json } from "../../src/shared/json.js";
 import type { ModelServerAnswer } from "../support/modelServer.js";
 import {
   ALL_KEYS,
@@ -30,15 +31,21 @@ const ENCODINGS: Array<[string, (key: string) => string]> = [
   ["in base64 for URLs", (key) => Buffer.from(`u:${key}`).toString("base64url")],
 ];
 
-/** The longest piece of a key, or of one of its encodings, that a text holds. */
+/** A key, or the inner part of one of its encodings, that a text holds. */
 function leakIn(text: string): string | null {
   for (const key of ALL_KEYS) {
-    const forms = [key, encodeURIComponent(key), ...["", "a", "ab"].map((before) => base64(before + key).slice(4, -4))];
+    const inBase64 = ["", "a", "ab"].map((before) => base64(before + key).slice(4, -4));
+    const inBase64Url = inBase64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_"));
+    const forms = [key, encodeURIComponent(key), ...inBase64, ...inBase64Url];
     const found = forms.find((form) => text.toLowerCase().includes(form.toLowerCase()));
     if (found !== undefined) return found;
   }
   return null;
 }
+
+it("the keys are such that their forms differ", () => {
+  expect(base64(ALL_KEYS.join(""))).toMatch(/\+.*\/|\/.*\+/);
+});
 
 describe.each(KINDS)("$kind", ({ model }) => {
   it.each(ENCODINGS)("a key that the provider quotes %s is not in the error", async (_name, encode) => {
@@ -136,8 +143,8 @@ describe("answers stay as they are", () => {
   });
 
   it("in JSON with names that objects have", () => {
-    const value = JSON.parse('{"__proto__":{"a":1},"constructor":2}') as { constructor: number };
-    const scrubbed = createScrubber(readModelConfig(envFor("http://localhost:1"))).output(value as never);
+    const value = JSON.parse('{"__proto__":{"a":1},"constructor":2}') as Json;
+    const scrubbed = createScrubber(readModelConfig(envFor("http://localhost:1"))).output(value);
     expect(JSON.stringify(scrubbed)).toBe('{"__proto__":{"a":1},"constructor":2}');
   });
 });

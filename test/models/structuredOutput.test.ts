@@ -200,17 +200,42 @@ describe("the provider's structured output", () => {
     "%s: strict where the schema fits it, as a hint elsewhere",
     async (model) => {
       const server = await serve({ json: ADA });
-      const optional: Json = { type: "object", properties: { name: { type: "string" }, age: { type: "integer" } } };
-      await call(server.url, { model, schema: PERSON });
-      await call(server.url, { model, schema: optional });
-      await call(server.url, { model, schema: { ...PERSON, minProperties: 1 } });
+      const { additionalProperties: _closed, ...open } = PERSON;
+      const schemas: Json[] = [PERSON, open, { ...PERSON, required: ["name"] }, { ...PERSON, minProperties: 1 }];
+      for (const schema of schemas) await call(server.url, { model, schema });
       await call(server.url, { model });
-      expect(server.requests.map(({ body }) => format(body)?.json_schema.strict)).toEqual([
+      const strict = server.requests.map(({ body }) => format(body)?.json_schema.strict);
+      expect(strict).toEqual([true, false, false, false, undefined]);
+    },
+  );
+
+  it("strict has a bound on nesting", async () => {
+    const nested = (levels: number): Json => {
+      if (levels === 0) return { type: "string" };
+      return { type: "object", properties: { a: nested(levels - 1) }, required: ["a"], additionalProperties: false };
+    };
+    const server = await serve({ json: {} });
+    for (const levels of [10, 11]) await call(server.url, { model: "openai:gpt-4o-mini", schema: nested(levels) });
+    expect(server.requests.map(({ body }) => format(body)?.json_schema.strict)).toEqual([true, false]);
+  });
+
+  it.each(["openai:gpt-4o-mini", "anthropic:claude-sonnet-4-5", "strict:org/model-1"])(
+    "%s: schemas that providers refuse stand in the instructions",
+    async (model) => {
+      const server = await serve({ json: null });
+      const refused: Json[] = [
+        { type: "array" },
+        { type: "object", properties: { имя: {} } },
+        { type: "object", properties: { a: { type: "object", properties: { "a b": {} } } } },
+        { type: "object", anyOf: [{ required: ["a"] }] },
         true,
-        false,
-        false,
-        undefined,
-      ]);
+      ];
+      for (const schema of refused) await call(server.url, { model, schema });
+      expect(server.requests).toHaveLength(refused.length);
+      for (const [i, request] of server.requests.entries()) {
+        expect(request.schema).toBeNull();
+        expect(request.messages[0]?.content).toContain(JSON.stringify(refused[i]));
+      }
     },
   );
 

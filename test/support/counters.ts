@@ -1,162 +1,144 @@
 /**
- * Counts what functions do on convex-test, per component and function: the instrument behind docs/costs.md.
+ * Counts what functions do on convex-test, by component and function: the instrument behind docs/costs.md.
  *
  * It sees function runs by wrapping the handlers of registered modules, and database work by wrapping the syscalls of
- * the handlers, so nothing of what is measured knows about it. What each number means is said at {@link Tally}.
- * Invariants: (N1) what a test does itself, outside of {@link Counters.client}, is not counted; (N2) work is counted
- * when it is done, so work that was rolled back counts; (N3) counting changes no result and no order of transactions.
+ * those handlers, so nothing of what is measured knows about it. {@link Tally} says what each number means.
+ * Invariants: (N1) work is counted when it is done, so work that was rolled back counts; (N2) what a test does itself,
+ * outside of {@link Counters.client}, is not counted; (N3) counting changes no result and no order of transactions.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { getDocumentSize, jsonToConvex, type JSONValue, type Value } from "convex/values";
 
-export type Tally = {
-  /** Function runs of kind action: those of the app, of the component and the wrappers of the workpool. */
-  actions: number;
+const FIELDS = [
+  /** Function runs of kind action: the app's, the component's and those of the workpool. */
+  "actions",
   /** Mutations that are a transaction of their own: called by a client or an action, or run by the scheduler. */
-  transactions: number;
+  "transactions",
   /** Mutations called by mutations; they are part of the caller's transaction. */
-  nestedMutations: number;
+  "nestedMutations",
   /** Queries: called by actions, and inside transactions, with or without a snapshot. */
-  queries: number;
+  "queries",
   /** Scheduled functions that ran; canceled ones did not. */
-  jobs: number;
+  "jobs",
   /** Documents: each `get` that found one, each row that a query yielded, and the one that each change reads. */
-  reads: number;
+  "reads",
   /** Those of `reads` that queries with `useStaleSnapshot` made: they cost as much, but conflict with nothing. */
-  snapshotReads: number;
+  "snapshotReads",
   /** Calls of insert, patch, replace and delete. */
-  writes: number;
-  /** Sizes as Convex counts them, system fields included, index entries not; a delete writes nothing. */
-  bytesRead: number;
-  bytesWritten: number;
-};
+  "writes",
+  /** Sizes of the documents of `reads`, as Convex counts them. */
+  "bytesRead",
+  /** Sizes of the documents that were written; a delete writes nothing. Index entries are not counted. */
+  "bytesWritten",
+] as const;
 
-export const emptyTally = (): Tally => ({
-  actions: 0,
-  transactions: 0,
-  nestedMutations: 0,
-  queries: 0,
-  jobs: 0,
-  reads: 0,
-  snapshotReads: 0,
-  writes: 0,
-  bytesRead: 0,
-  bytesWritten: 0,
-});
+export type Tally = Record<(typeof FIELDS)[number], number>;
 
-export const TALLY_FIELDS = Object.keys(emptyTally()) as Array<keyof Tally>;
-
-export function sumTallies(tallies: Iterable<Tally>): Tally {
-  const sum = emptyTally();
-  for (const tally of tallies) for (const field of TALLY_FIELDS) sum[field] += tally[field];
-  return sum;
+/** Combines tallies field by field. */
+export function combine(tallies: readonly Tally[], one: (...values: number[]) => number): Tally {
+  const fields = FIELDS.map((field) => [field, one(...tallies.map((tally) => tally[field]))]);
+  return Object.fromEntries(fields) as Tally;
 }
 
-/** Everything that one top-level function run does until it returns. Actions called by actions begin a new one. */
-export type Root = { component: string; name: string; kind: Kind };
+export const sum = (tallies: readonly Tally[]): Tally =>
+  combine(tallies, (...values) => values.reduce((total, value) => total + value, 0));
+
+const nothing = (): Tally => sum([]);
+
+type Kind = "query" | "mutation" | "action";
+type Counted = { component: string; name: string; tally: Tally };
+
+/** A function run that no transaction contains, with all that ran inside its transaction. An action has none. */
+export type Root = {
+  component: string;
+  name: string;
+  kind: Kind;
+  isJob: boolean;
+  /** By component and name. */
+  runs: Map<string, Counted>;
+};
 
 /** A document that was read or written. */
-export type Touch = { root: Root; component: string; table: string; id: string; row: Row; written: boolean };
-
+export type Touch = { root: Root; component: string; table: string; row: Row; written: boolean };
 export type Row = { [field: string]: Value };
+
 export type Modules = Record<string, () => Promise<unknown>>;
-type Kind = "query" | "mutation" | "action";
-
-/** A registered Convex function, as far as convex-test looks at it. */
-type Registered = { isQuery?: true; isMutation?: true; isAction?: true; _handler?: Handler } & Handler;
 type Handler = (ctx: unknown, args: unknown) => unknown;
+/** A registered Convex function, as far as convex-test looks at it. */
+type Registered = Handler & { isQuery?: true; isMutation?: true; isAction?: true; _handler?: Handler };
 
-type Call = { counters: Counters; component: string; kind: Kind | "client"; root: Root; tally: Tally; snapshot: boolean };
+type Call = { counters: Counters; component: string; kind: Kind; root: Root; tally: Tally; isSnapshot: boolean };
 
-const current = new AsyncLocalStorage<Call>();
-/** Set from the call of a query with `useStaleSnapshot` to the start of that query. */
-const asSnapshot = new AsyncLocalStorage<boolean>();
+const current = new AsyncLocalStorage<Call | "client">();
+/** Set while a query with `useStaleSnapshot` is being called. */
+const snapshotCall = new AsyncLocalStorage<boolean>();
 
 export class Counters {
-  readonly #tallies = new Map<string, { component: string; name: string; tally: Tally }>();
-  readonly #onTouch: (touch: Touch) => void;
+  /** Called for every document that is read or written. */
+  onTouch: (touch: Touch) => void = () => undefined;
   /** Scheduled functions: those asked for, and those canceled before they ran. */
   scheduled = 0;
   canceled = 0;
+  /** Runs that have ended, oldest first. */
+  roots: Root[] = [];
 
-  constructor(onTouch: (touch: Touch) => void = () => undefined) {
-    this.#onTouch = onTouch;
-  }
-
-  /** What was counted, by function. */
-  get byFunction(): Array<{ component: string; name: string; tally: Tally }> {
-    return [...this.#tallies.values()];
-  }
-
-  /** Starts from nothing again; work in progress goes on counting into what was dropped. */
   reset(): void {
-    this.#tallies.clear();
+    this.roots = [];
     this.scheduled = 0;
     this.canceled = 0;
   }
 
-  /** Runs a call of the test as a client's, which is counted; other calls of the test are not. */
+  /** Makes a call of the test a client's, which is counted. Without this it would look like a scheduled one. */
   async client<T>(call: () => Promise<T>): Promise<T> {
     installSyscalls();
-    const root: Root = { component: "", name: "client", kind: "action" };
-    return await current.run(
-      { counters: this, component: "", kind: "client", root, tally: emptyTally(), snapshot: false },
-      call,
-    );
+    return await current.run("client", call);
   }
 
-  /** The modules of a component with their functions counted. Register these instead. */
+  /** The modules of a component with their functions counted: register these instead. */
   instrument(component: string, modules: Modules): Modules {
     const anchor = Object.keys(modules).find((path) => path.includes("_generated")) ?? "";
     const base = anchor.slice(0, anchor.indexOf("_generated"));
     const wrapped: Modules = {};
     for (const [path, load] of Object.entries(modules)) {
-      let loaded: Promise<unknown> | undefined;
       const name = path.slice(base.length).replace(/\.[^.]+$/, "");
-      wrapped[path] = () => (loaded ??= load().then((module) => this.#instrumentModule(component, name, module)));
+      let loaded: Promise<unknown> | undefined;
+      wrapped[path] = () => (loaded ??= load().then((exports) => this.#instrumentExports(component, name, exports)));
     }
     return wrapped;
   }
 
-  #instrumentModule(component: string, module: string, exports: unknown): Record<string, unknown> {
-    return Object.fromEntries(
-      Object.entries(exports as Record<string, unknown>).map(([name, value]) => {
-        const kind = kindOf(value);
-        if (kind === null) return [name, value];
-        const registered = value as Registered;
-        const handler = this.#counted(component, `${module}:${name}`, kind, registered._handler ?? registered);
-        return [name, Object.assign(Object.create(registered) as Registered, { _handler: handler })];
-      }),
-    );
+  #instrumentExports(component: string, module: string, exports: unknown): Record<string, unknown> {
+    const counted = Object.entries(exports as Record<string, unknown>).map(([name, value]) => {
+      const kind = kindOf(value);
+      if (kind === null) return [name, value];
+      const registered = value as Registered;
+      const handler = this.#counted(component, `${module}:${name}`, kind, registered._handler ?? registered);
+      return [name, Object.assign(Object.create(registered) as Registered, { _handler: handler })];
+    });
+    return Object.fromEntries(counted) as Record<string, unknown>;
   }
 
   #counted(component: string, name: string, kind: Kind, handler: Handler): Handler {
     return async (ctx, args) => {
       const caller = current.getStore();
-      const snapshot = kind === "query" && (asSnapshot.getStore() === true || caller?.snapshot === true);
-      const isNested = caller !== undefined && (caller.kind === "mutation" || caller.kind === "query");
-      const root = isNested ? caller.root : { component, name, kind };
-      const tally = this.#tallyOf(component, name);
+      const parent = caller === undefined || caller === "client" || caller.kind === "action" ? null : caller;
+      const root: Root = parent?.root ?? { component, name, kind, isJob: caller === undefined, runs: new Map() };
+      const key = `${component} ${name}`;
+      const { tally } = root.runs.get(key) ?? { tally: nothing() };
+      root.runs.set(key, { component, name, tally });
       if (caller === undefined) tally.jobs++;
       if (kind === "action") tally.actions++;
       else if (kind === "query") tally.queries++;
-      else if (isNested) tally.nestedMutations++;
-      else tally.transactions++;
-      const call: Call = { counters: this, component, kind, root, tally, snapshot };
-      return await current.run(call, async () => asSnapshot.run(false, () => handler(ctx, args)));
+      else if (parent === null) tally.transactions++;
+      else tally.nestedMutations++;
+      const isSnapshot = parent !== null && (parent.isSnapshot || snapshotCall.getStore() === true);
+      const call: Call = { counters: this, component, kind, root, tally, isSnapshot };
+      try {
+        return await current.run(call, () => snapshotCall.run(false, async () => handler(ctx, args)));
+      } finally {
+        if (parent === null) this.roots.push(root);
+      }
     };
-  }
-
-  #tallyOf(component: string, name: string): Tally {
-    const key = `${component} ${name}`;
-    let entry = this.#tallies.get(key);
-    if (entry === undefined) this.#tallies.set(key, (entry = { component, name, tally: emptyTally() }));
-    return entry.tally;
-  }
-
-  touched(call: Call, table: string, row: Row, written: boolean): void {
-    const { root, component } = call;
-    this.#onTouch({ root, component, table, id: String(row._id), row, written });
   }
 }
 
@@ -168,29 +150,27 @@ function kindOf(value: unknown): Kind | null {
 
 // ── Syscalls ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type Syscalls = {
-  syscall: (op: string, args: string) => string;
-  asyncSyscall: (op: string, args: string) => Promise<string>;
-  jsSyscall: (op: string, args: unknown) => unknown;
-};
+type AsyncSyscall = (op: string, args: string) => Promise<string>;
+type Syscalls = { syscall: unknown; asyncSyscall: AsyncSyscall; jsSyscall: unknown };
+type SyscallArgs = { table: string; id: string; value: JSONValue; udfType?: string };
 
-let installed = false;
+let isInstalled = false;
 
 /** convex-test puts its syscalls behind one global object, once; this puts a counting one in front of it, once. */
 function installSyscalls(): void {
-  if (installed) return;
-  installed = true;
+  if (isInstalled) return;
+  isInstalled = true;
   const scope = globalThis as unknown as { Convex: Syscalls };
   const real = scope.Convex;
   scope.Convex = {
     get syscall() {
       return real.syscall;
     },
-    get asyncSyscall() {
+    get asyncSyscall(): AsyncSyscall {
       const run = real.asyncSyscall;
-      return async (op: string, args: string) => {
+      return async (op, args) => {
         const call = current.getStore();
-        return call === undefined ? await run(op, args) : await count(call, op, args, run);
+        return call === undefined || call === "client" ? await run(op, args) : await count(call, op, args, run);
       };
     },
     get jsSyscall() {
@@ -199,42 +179,33 @@ function installSyscalls(): void {
   };
 }
 
-async function count(call: Call, op: string, json: string, run: Syscalls["asyncSyscall"]): Promise<string> {
-  const args = () => JSON.parse(json) as { table: string; id: string; value: JSONValue; udfType?: string };
+async function count(call: Call, op: string, json: string, run: AsyncSyscall): Promise<string> {
+  const args = () => JSON.parse(json) as SyscallArgs;
   switch (op) {
-    case "1.0/get": {
-      const result = await run(op, json);
-      read(call, args().table, JSON.parse(result) as JSONValue);
-      return result;
-    }
-    case "1.0/queryStreamNext": {
-      const result = await run(op, json);
-      read(call, null, (JSON.parse(result) as { value: JSONValue }).value);
-      return result;
-    }
+    case "1.0/get":
+    case "1.0/queryStreamNext":
     case "1.0/queryPage": {
       const result = await run(op, json);
-      for (const row of (JSON.parse(result) as { page: JSONValue[] }).page) read(call, null, row);
+      for (const row of rowsIn(op, result)) read(call, row);
       return result;
     }
     case "1.0/insert": {
       const result = await run(op, json);
-      const { table, value } = args();
+      const { value } = args();
       const { _id } = JSON.parse(result) as { _id: string };
-      write(call, table, { ...rowOf(value), _id, _creationTime: 0 });
+      write(call, rowOf({ ...(value as object), _id, _creationTime: 0 }));
       return result;
     }
     case "1.0/shallowMerge":
     case "1.0/replace":
     case "1.0/remove": {
       const { table, id, value } = args();
-      const before = JSON.parse(await run("1.0/get", JSON.stringify({ table, id }))) as JSONValue;
+      const before = rowOf(JSON.parse(await run("1.0/get", JSON.stringify({ table, id }))) as JSONValue);
       const result = await run(op, json);
-      read(call, table, before);
-      const { _id, _creationTime } = rowOf(before);
-      if (op === "1.0/shallowMerge") write(call, table, { ...rowOf(before), ...rowOf(value) });
-      else if (op === "1.0/replace") write(call, table, { ...rowOf(value), _id: _id!, _creationTime: _creationTime! });
-      else write(call, table, rowOf(before), 0);
+      read(call, before);
+      if (op === "1.0/remove") write(call, before, 0);
+      else if (op === "1.0/shallowMerge") write(call, { ...before, ...rowOf(value) });
+      else write(call, { ...rowOf(value), _id: before._id!, _creationTime: before._creationTime! });
       return result;
     }
     case "1.0/schedule":
@@ -246,31 +217,37 @@ async function count(call: Call, op: string, json: string, run: Syscalls["asyncS
       call.counters.canceled++;
       return await run(op, json);
     case "1.0/runUdf":
-      return await asSnapshot.run(args().udfType === "snapshotQuery", () => run(op, json));
+      return await snapshotCall.run(args().udfType === "snapshotQuery", () => run(op, json));
     default:
       return await run(op, json);
   }
 }
 
-function read(call: Call, table: string | null, json: JSONValue): void {
-  if (json === null) return;
-  const row = rowOf(json);
-  call.tally.reads++;
-  if (call.snapshot) call.tally.snapshotReads++;
-  call.tally.bytesRead += getDocumentSize(row);
-  call.counters.touched(call, table ?? tableOf(row), row, false);
+function rowsIn(op: string, result: string): Row[] {
+  const parsed = JSON.parse(result) as JSONValue & { value: JSONValue; page: JSONValue[] };
+  const rows = op === "1.0/get" ? [parsed] : op === "1.0/queryPage" ? parsed.page : [parsed.value];
+  return rows.filter((row) => row !== null).map(rowOf);
 }
 
-function write(call: Call, table: string, row: Row, bytes = getDocumentSize(row)): void {
+function read(call: Call, row: Row): void {
+  call.tally.reads++;
+  if (call.isSnapshot) call.tally.snapshotReads++;
+  call.tally.bytesRead += getDocumentSize(row);
+  touch(call, row, false);
+}
+
+function write(call: Call, row: Row, bytes = getDocumentSize(row)): void {
   call.tally.writes++;
   call.tally.bytesWritten += bytes;
-  call.counters.touched(call, table, row, true);
+  touch(call, row, true);
 }
 
-/** Ids of convex-test are digits and the name of the table. */
-const tableOf = (row: Row): string => String(row._id).replace(/^\d+/, "");
+function touch({ counters, component, root }: Call, row: Row, written: boolean): void {
+  // Ids of convex-test are digits and the name of the table.
+  counters.onTouch({ root, component, table: String(row._id).replace(/^\d+/, ""), row, written });
+}
 
-/** A patch says which fields it removes by a marker. */
+/** A patch names the fields that it removes, with a marker; they are left out. */
 function rowOf(json: JSONValue): Row {
   const fields = Object.entries(json as Record<string, JSONValue>).filter(
     ([, value]) => !(typeof value === "object" && value !== null && "$undefined" in value),

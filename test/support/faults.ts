@@ -18,13 +18,13 @@ import {
 import { onTestFinished, vi } from "vitest";
 import type { ActionCtx } from "../../src/component/_generated/server.js";
 import type { Json } from "../../src/shared/json.js";
-import { MAX_SHARDS } from "../../src/shared/limits.js";
+import { HOUR, MAX_SHARDS } from "../../src/shared/limits.js";
 import shardflow from "../../src/test.js";
 import { api, runToQuiet, runUntil } from "./harness.js";
 import { hostModules } from "./hosts/faults/modules.js";
 import hostSchema from "./hosts/faults/schema.js";
 import { PROTOCOLS } from "./modelProtocols.js";
-import { StretchProcess, type Break, type Fetch, type Held, type Kernel, type Point } from "./stretchProcess.js";
+import { StretchProcess, type Fetch, type Held, type Kernel, type Point } from "./stretchProcess.js";
 
 const START = Date.UTC(2026, 0, 1);
 const STRETCH = "./component/stretch.ts";
@@ -42,13 +42,15 @@ export type Row = { _id: string; _creationTime: number; [field: string]: unknown
 export type Tables = Record<string, Row[]>;
 type WriteCtx = Pick<GenericMutationCtx<GenericDataModel>, "db" | "runMutation" | "runQuery">;
 
+type StretchArgs = { fence: { executionId: string } };
+
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
 /**
  * A fresh deployment with the app's functions bound.
  * @param options.looseRows - the component's rows are not validated, so that a test can store what no version wrote.
  */
-export async function startWorld(options: { looseRows?: boolean; shards?: number[] } = {}) {
+export async function startWorld(options: { looseRows?: boolean } = {}) {
   vi.useFakeTimers({ now: START, toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] });
   vi.stubEnv("OPENAI_API_KEY", "sk-of-no-account");
   const warnings: string[] = [];
@@ -62,46 +64,52 @@ export async function startWorld(options: { looseRows?: boolean; shards?: number
 
   const processes: StretchProcess[] = [];
   const points: Point[] = [];
+  const counts = new Map<string, number>();
+  const held: Held[] = [];
   const kernel: Kernel = {
-    next: null,
-    fetch: answerModel,
-    pass: (kind, name, process) => {
-      const point = { n: points.length, process, kind, name };
+    pass: (execution, kind, name) => {
+      const n = counts.get(execution) ?? 0;
+      if (kind !== "timer") counts.set(execution, n + 1);
+      const point = { n, execution, kind, name };
       points.push(point);
       return point;
     },
+    stop: () => null,
+    held: (at) => held.push(at),
+    fetch: answerModel,
   };
-  let held: Held | null = null;
 
   const t = convexTest(hostSchema, hostModules);
   const schema: SchemaDefinition<GenericSchema, boolean> =
     options.looseRows === true ? defineSchema(shardflow.schema.tables, { schemaValidation: false }) : shardflow.schema;
   t.registerComponent("shardflow", schema, {
     ...shardflow.modules,
-    [STRETCH]: async () => await asProcesses(() => {
-      const process = new StretchProcess(processes.length, kernel, (at) => (held = at));
-      processes.push(process);
-      return process;
-    }),
+    [STRETCH]: async () =>
+      await asProcesses((execution) => {
+        const process = new StretchProcess(execution, kernel);
+        processes.push(process);
+        return process;
+      }),
   });
-  for (const shard of options.shards ?? [0,1,2,3,4,5,6,7]) workflow.register(t as never, `shardflow/shard${shard}`);
+  for (let shard = 0; shard < MAX_SHARDS; shard++) workflow.register(t as never, `shardflow/shard${shard}`);
 
   const world = {
     t,
     processes,
     /** Every await so far, in order. */
     points,
+    pointsOf: (execution: string) => points.filter((point) => point.execution === execution && point.kind !== "timer"),
     warnings,
     /** What models answer. */
     answer: (fetch: Fetch) => (kernel.fetch = fetch),
-
-    /** Holds the next stretch that comes by, and drives time until one does; null when none did before `done`. */
-    hold: async (stop: Break, done: () => Promise<boolean> = async () => false): Promise<Held | null> => {
-      held = null;
-      kernel.next = stop;
-      await runUntil(async () => held !== null || (await done()), 60 * 60_000);
-      kernel.next = null;
-      return held;
+    /** What happens at each await from now on. */
+    stopAt: (stop: Kernel["stop"]) => (kernel.stop = stop),
+    /** Calls and processes that wait to be released. */
+    held,
+    /** Drives time until so many are held. */
+    untilHeld: async (count = 1) => {
+      await runUntil(() => held.length >= count, HOUR);
+      return held[0]!;
     },
 
     /** Reads or writes rows of a component, past its functions. */
@@ -134,18 +142,48 @@ export async function startWorld(options: { looseRows?: boolean; shards?: number
     },
     rows: async (table: string): Promise<Row[]> => (await world.tables())[table] ?? [],
 
-    handle: async (fn: string) => await t.run(async () => await createFunctionHandle(makeFunctionReference<"mutation">(fn))),
+    handle: async (fn: string) =>
+      await t.run(async () => await createFunctionHandle(makeFunctionReference<"mutation">(fn))),
     publish: async (source: { name: string; [field: string]: unknown }) =>
       await t.mutation(api.definitions.publish, { name: source.name, source: JSON.stringify(source) }),
-    start: async (definition: string, input: Json, more: { context?: string; onComplete?: string; shardKey?: string } = {}) =>
-      await t.mutation(api.executions.startWorkflow, { definition, input: JSON.stringify(input), shardKey: "third", ...more }),
+    start: async (
+      definition: string,
+      input: Json,
+      more: { context?: string; onComplete?: string; shardKey?: string } = {},
+    ) =>
+      await t.mutation(api.executions.startWorkflow, {
+        definition,
+        input: JSON.stringify(input),
+        ...more,
+      }),
     cancel: async (executionId: string, reason = "no longer needed") =>
       await t.mutation(api.executions.cancelWorkflow, { executionId, reason, requester: "a test" }),
     describe: async (executionId: string) => await t.query(api.executions.describe, { executionId }),
     hasEnded: async (executionId: string) =>
       (await t.query(api.executions.getStatus, { executionId })).endedAt !== undefined,
-    untilEnded: async (executionId: string) => await runUntil(() => world.hasEnded(executionId), 60 * 60_000),
-    untilQuiet: async () => await runToQuiet(3 * 60 * 60_000),
+    untilEnded: async (...executionIds: string[]) => {
+      for (const id of executionIds) await runUntil(() => world.hasEnded(id), 6 * HOUR);
+    },
+    untilQuiet: async () => await runToQuiet(6 * HOUR),
+    /** Drives time for so long; what hangs goes on hanging. */
+    elapse: async (ms: number) => {
+      const end = Date.now() + ms;
+      await runUntil(() => vi.getTimerCount() === 0 || Date.now() >= end, ms + HOUR);
+    },
+    /**
+     * What Convex does by itself when an action has died or outlived its time limit: its job is recorded as failed. The
+     * shard's workpool keeps the slot of the action until then.
+     */
+    reportDeaths: async () => {
+      for (let shard = 0; shard < MAX_SHARDS; shard++) {
+        await world.within(`shardflow/shard${shard}/workpool`, async ({ db }) => {
+          for (const { _id, name, state } of await db.system.query("_scheduled_functions").collect()) {
+            if (state.kind !== "inProgress" || !name.startsWith("worker:")) continue;
+            await db.patch(_id as never, { state: { kind: "failed", error: "the action died" } } as never);
+          }
+        });
+      }
+    },
     flip: async (name: string, on: boolean) =>
       await t.run(async ({ db }) => {
         const row = await db
@@ -157,21 +195,23 @@ export async function startWorld(options: { looseRows?: boolean; shards?: number
       }),
   };
 
-  const bindings = await Promise.all(BINDINGS.map(async ({ name, kind, fn }) => ({ name, kind, handle: await world.handle(fn) })));
+  const bindings = await Promise.all(
+    BINDINGS.map(async ({ name, kind, fn }) => ({ name, kind, handle: await world.handle(fn) })),
+  );
   await t.mutation(api.bindings.sync, { bindings });
   return world;
 }
 
 /** The stretch module, each call of which is a process. */
-async function asProcesses(spawn: () => StretchProcess): Promise<Record<string, unknown>> {
+async function asProcesses(spawn: (execution: string) => StretchProcess): Promise<Record<string, unknown>> {
   const load = shardflow.modules[STRETCH];
   if (load === undefined) throw new Error(`the component has no module ${STRETCH}`);
   // A registered function holds its handler under a name that its type leaves out.
-  type Registered = { _handler(ctx: ActionCtx, args: unknown): Promise<unknown> };
+  type Registered = { _handler(ctx: ActionCtx, args: StretchArgs): Promise<unknown> };
   const original = (await load()) as { runStretch: Registered };
   const { runStretch } = original;
-  const _handler = async (ctx: ActionCtx, args: unknown) =>
-    await spawn().run(async (inner) => await runStretch._handler(inner, args), ctx);
+  const _handler = async (ctx: ActionCtx, args: StretchArgs) =>
+    await spawn(args.fence.executionId).run(async (inner) => await runStretch._handler(inner, args), ctx);
   return { ...original, runStretch: Object.assign(() => undefined, runStretch, { _handler }) };
 }
 
@@ -189,7 +229,13 @@ const COMPONENTS: ReadonlyArray<[path: string, tables: string[]]> = [
 /** A model that repeats the last message. */
 export async function answerModel({ body }: { body: string }): Promise<Response> {
   const parsed = JSON.parse(body) as Record<string, unknown>;
-  const request = { ...PROTOCOLS.openai.read(parsed), provider: "openai" as const, callNumber: 1, headers: {}, body: parsed };
+  const request = {
+    ...PROTOCOLS.openai.read(parsed),
+    provider: "openai" as const,
+    callNumber: 1,
+    headers: {},
+    body: parsed,
+  };
   const answer = PROTOCOLS.openai.answer(request, { text: `heard: ${request.messages.at(-1)?.content}` });
   return new Response(JSON.stringify(answer), { status: 200, headers: { "content-type": "application/json" } });
 }

@@ -11,78 +11,62 @@ import { getFunctionName } from "convex/server";
 import type { ActionCtx } from "../../src/component/_generated/server.js";
 
 export type PointKind = "begin" | "query" | "mutation" | "action" | "fetch" | "timer" | "return";
-/** One await of one process: before it, the call has not been made; after it, the reply has not arrived. */
-export type Point = { n: number; process: number; kind: PointKind; name: string };
-export type Break = { when: "before" | "after"; freeze?: boolean; at: (point: Point) => boolean };
+export type When = "before" | "after";
+/**
+ * One await of one process: before it, the call has not been made; after it, the reply has not arrived.
+ * `n` counts those of an execution over all its processes, timers apart.
+ */
+export type Point = { n: number; execution: string; kind: PointKind; name: string };
+/**
+ * What happens at a point. kill: the process is gone, and nothing of it settles. fail: the call fails; before it, it was
+ * never made, after it, it was made and its reply is lost. hold: this call waits until it is released. freeze: the whole
+ * process does.
+ */
+export type Stop = "kill" | "fail" | "hold" | "freeze";
 export type Fetch = (request: { url: string; body: string; signal: AbortSignal }) => Promise<Response>;
 
-/** What the processes share: the numbering of awaits, the next breakpoint, and the network. */
-export type Kernel = { pass(kind: PointKind, name: string, process: number): Point; next: Break | null; fetch: Fetch };
+/** What the processes share: the numbering of awaits, what happens at them, and the network. */
+export type Kernel = {
+  pass(execution: string, kind: PointKind, name: string): Point;
+  stop(point: Point, when: When): Stop | null;
+  held(held: Held): void;
+  fetch: Fetch;
+};
 
-type Gate = { wait: Promise<void>; open: () => void; refuse: (error: Error) => void };
+type Gate = { wait: Promise<void>; open: () => void };
 
 function gate(): Gate {
   let open: () => void = () => undefined;
-  let refuse: (error: Error) => void = () => undefined;
-  const wait = new Promise<void>((resolve, reject) => {
+  const wait = new Promise<void>((resolve) => {
     open = resolve;
-    refuse = reject;
   });
-  return { wait, open, refuse };
+  return { wait, open };
 }
 
 const never = new Promise<never>(() => undefined);
 
-/** An await at which a process is held. */
-export class Held {
-  readonly point: Point;
-  readonly process: StretchProcess;
-  readonly #gate: Gate;
-
-  constructor(point: Point, process: StretchProcess, held: Gate) {
-    this.point = point;
-    this.process = process;
-    this.#gate = held;
-  }
-
-  /** The process goes on as if nothing had happened. */
-  release(): void {
-    this.process.thaw();
-    this.#gate.open();
-  }
-
-  /** The call ends with an error. Held before: it was never made. Held after: it was made, and its reply is lost. */
-  fail(message: string): void {
-    this.process.thaw();
-    this.#gate.refuse(new Error(message));
-  }
-
-  /** The process is gone: nothing of it settles, calls or fires any more. */
-  kill(): void {
-    this.process.kill();
-  }
-}
+/** A call that waits, or a process that is frozen at it. */
+export type Held = { point: Point; process: StretchProcess; release: () => void };
 
 export class StretchProcess {
-  readonly index: number;
+  readonly execution: string;
   readonly #kernel: Kernel;
-  readonly #onHeld: (held: Held) => void;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #dead = false;
   #frozen: Gate | null = null;
+  #wasFrozen = false;
   /** Calls made and not answered. */
   openCalls = 0;
   openFetches = 0;
   openBodies = 0;
   abortedFetches = 0;
   listeners = 0;
-  /** How it ended; null while it runs, and for ever when it was killed. */
+  /** How it ended; null while it runs, and for ever when it was killed before. */
   end: { returned: unknown } | { threw: unknown } | null = null;
 
-  constructor(index: number, kernel: Kernel, onHeld: (held: Held) => void) {
-    this.index = index;
+  constructor(execution: string, kernel: Kernel) {
+    this.execution = execution;
     this.#kernel = kernel;
-    this.#onHeld = onHeld;
   }
 
   get timers(): number {
@@ -101,34 +85,25 @@ export class StretchProcess {
     this.#timers.clear();
   }
 
-  thaw(): void {
-    this.#frozen?.open();
-    this.#frozen = null;
-  }
-
   async run(handler: (ctx: ActionCtx) => Promise<unknown>, ctx: ActionCtx): Promise<unknown> {
     this.#takeGlobals();
     await this.#call("begin", "runStretch", async () => undefined);
-    try {
-      const returned = await handler(this.#context(ctx));
-      this.end = { returned };
-    } catch (threw) {
-      this.end = { threw };
-    }
-    const frozen = this.#frozen !== null;
+    const end = await handler(this.#context(ctx)).then(
+      (returned: unknown) => ({ returned }),
+      (threw: unknown) => ({ threw }),
+    );
+    this.end = end;
     await this.#call("return", "runStretch", async () => undefined);
-    // Convex ignores what an action returns after it was canceled; convex-test cannot be told.
-    if (frozen || this.#wasFrozen) await never;
-    if ("threw" in this.end) throw this.end.threw;
-    return this.end.returned;
+    // Convex ignores what an action returns after its job was canceled; convex-test fails on it.
+    if (this.#wasFrozen) await never;
+    if ("threw" in end) throw end.threw;
+    return end.returned;
   }
-
-  #wasFrozen = false;
 
   async #call<T>(kind: PointKind, name: string, make: () => Promise<T>): Promise<T> {
     await this.#alive();
-    const point = this.#kernel.pass(kind, name, this.index);
-    await this.#hold(point, "before");
+    const point = this.#kernel.pass(this.execution, kind, name);
+    await this.#stopAt(point, "before");
     this.openCalls++;
     const answer = await make().then(
       (value) => () => value,
@@ -138,7 +113,7 @@ export class StretchProcess {
     );
     this.openCalls--;
     await this.#alive();
-    await this.#hold(point, "after");
+    await this.#stopAt(point, "after");
     return answer();
   }
 
@@ -147,16 +122,24 @@ export class StretchProcess {
     if (this.#frozen !== null) await this.#frozen.wait;
   }
 
-  async #hold(point: Point, when: Break["when"]): Promise<void> {
-    const { next } = this.#kernel;
-    if (next === null || next.when !== when || !next.at(point)) return;
-    this.#kernel.next = null;
-    if (next.freeze === true) {
-      this.#frozen = gate();
+  async #stopAt(point: Point, when: When): Promise<void> {
+    const stop = this.#kernel.stop(point, when);
+    if (stop === null) return;
+    if (stop === "kill") {
+      this.kill();
+      return await never;
+    }
+    if (stop === "fail") throw new Error(when === "before" ? "the connection was refused" : "the connection was lost");
+    const held = gate();
+    if (stop === "freeze") {
+      this.#frozen = held;
       this.#wasFrozen = true;
     }
-    const held = gate();
-    this.#onHeld(new Held(point, this, held));
+    const release = () => {
+      this.#frozen = null;
+      held.open();
+    };
+    this.#kernel.held({ point, process: this, release });
     await held.wait;
     await this.#alive();
   }
@@ -192,7 +175,8 @@ export class StretchProcess {
       this.#timers.delete(timer);
       clearTimeout(timer);
     }) as typeof globalThis.clearTimeout;
-    globalThis.fetch = (async (input: RequestInfo | URL, init?: RequestInit) => await this.#fetch(input, init)) as typeof fetch;
+    globalThis.fetch = (async (input: RequestInfo | URL, init?: RequestInit) =>
+      await this.#fetch(input, init)) as typeof fetch;
     globalThis.AbortController = countedControllers(globalThis.AbortController, (change) => (this.listeners += change));
     // Jitter and sampling that come out the same every time.
     globalThis.Math = Object.assign(Object.create(Math) as Math, { random: () => 0.5 });
@@ -250,7 +234,10 @@ function nameOf(fn: FunctionReference<"query" | "mutation" | "action"> | string)
   return typeof fn === "string" ? (fn.split(";")[1] ?? fn) : getFunctionName(fn);
 }
 
-function countedControllers(Controller: typeof AbortController, count: (change: number) => void): typeof AbortController {
+function countedControllers(
+  Controller: typeof AbortController,
+  count: (change: number) => void,
+): typeof AbortController {
   return class extends Controller {
     constructor() {
       super();

@@ -25,6 +25,7 @@ import type * as model_config from "../model/config.js";
 import type * as model_describing from "../model/describing.js";
 import type * as model_ending from "../model/ending.js";
 import type * as model_ids from "../model/ids.js";
+import type * as model_paging from "../model/paging.js";
 import type * as model_progress from "../model/progress.js";
 import type * as model_queue from "../model/queue.js";
 import type * as model_shards from "../model/shards.js";
@@ -66,6 +67,7 @@ const fullApi: ApiFromModules<{
   "model/describing": typeof model_describing;
   "model/ending": typeof model_ending;
   "model/ids": typeof model_ids;
+  "model/paging": typeof model_paging;
   "model/progress": typeof model_progress;
   "model/queue": typeof model_queue;
   "model/shards": typeof model_shards;

@@ -4,7 +4,7 @@
  * Invariant: the execution's own row goes last, so a cleanup that was interrupted can be found and repeated; the rows of
  * the shard's workflow go through the shard the row names, and only if they are its own.
  */
-import { CLEANUP_BATCH_ROWS } from "../../shared/limits.js";
+import { CLEANUP_BATCH_ROWS, REAP_DELAY_MS } from "../../shared/limits.js";
 import { internal } from "../_generated/api.js";
 import type { Doc, Id, TableNames } from "../_generated/dataModel.js";
 import type { MutationCtx } from "../_generated/server.js";
@@ -19,8 +19,9 @@ export async function cleanupExecution(ctx: MutationCtx, execution: Doc<"executi
   const position = await positionOf(ctx, execution._id);
   if (position?.workflowId !== undefined) {
     const { workflowId } = position;
-    // In a transaction of its own: removing a workflow touches the shard's shared documents, this one does not.
-    await ctx.scheduler.runAfter(0, internal.settle.reap, {
+    // The workflow removes itself when it ends; one that hangs is removed later. In a transaction of its own: that one
+    // touches the shard's shared documents, this one does not.
+    await ctx.scheduler.runAfter(REAP_DELAY_MS, internal.settle.reap, {
       shardIndex: shardOf(execution),
       workflowId,
       executionId: execution._id,

@@ -1,4 +1,4 @@
-/** Ids cross the boundary as strings; here they become ids again, or a typed error. */
+/** Ids and function handles cross the boundary as strings; here they are recognised, or refused with a typed error. */
 import { shardflowError } from "../../shared/errors.js";
 import type { Doc } from "../_generated/dataModel.js";
 import type { QueryCtx } from "../_generated/server.js";
@@ -22,4 +22,12 @@ export async function getExecution(ctx: Pick<QueryCtx, "db">, executionId: strin
     });
   }
   return execution;
+}
+
+/** @throws {ARGUMENT_INVALID} for a text that createFunctionHandle never returns: Convex would take it for a name. */
+export function checkHandle(handle: string, what: string): void {
+  if (handle.startsWith("function://")) return;
+  throw shardflowError("ARGUMENT_INVALID", {
+    message: `${what} must be a handle that createFunctionHandle returned; it is "${handle.slice(0, 100)}".`,
+  });
 }

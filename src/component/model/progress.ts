@@ -25,6 +25,7 @@ export async function applyProgress(
 ): Promise<void> {
   for (const [ordinal, run] of progress.runs.entries()) await insertRun(ctx, row, progress.seq, ordinal, run);
   for (const { name, text } of progress.payloads) await storeValue(ctx, row.executionId, name, text, 0);
+  for (const [ordinal, end] of progress.passEnds.entries()) await endPass(ctx, row, `${progress.seq}.${ordinal}`, end);
   const { executionId } = row;
   await ctx.db.patch("positions", row._id, {
     lastSeq: progress.seq,
@@ -66,6 +67,24 @@ export async function insertRun(
     ...(passResult === undefined
       ? {}
       : { passResult: await storeValue(ctx, executionId, `passResult:${name}`, passResult) }),
+  });
+}
+
+/** Adds to a run that was written before what the pass that it ended came to. */
+async function endPass(
+  ctx: MutationCtx,
+  { executionId }: Doc<"positions">,
+  name: string,
+  { key, result, error }: Progress["passEnds"][number],
+): Promise<void> {
+  const run = await ctx.db
+    .query("nodeRuns")
+    .withIndex("by_execution_key", (q) => q.eq("executionId", executionId).eq("key", key))
+    .first();
+  if (run === null) throw shardflowError("CORRUPT_ROW", { message: `The run "${key}" is missing.`, executionId });
+  await ctx.db.patch("nodeRuns", run._id, {
+    ...(result === undefined ? {} : { passResult: await storeValue(ctx, executionId, `passEnd:${name}`, result) }),
+    ...(error === undefined ? {} : { passError: error }),
   });
 }
 

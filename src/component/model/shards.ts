@@ -7,6 +7,7 @@
 import type { FunctionReference } from "convex/server";
 import type { ComponentApi as WorkflowApi } from "@convex-dev/workflow/_generated/component.js";
 import { safeShardIndex } from "../../engine/placement.js";
+import type { Fence } from "../../shared/checkpoint.js";
 import { components, internal } from "../_generated/api.js";
 import type { MutationCtx, QueryCtx } from "../_generated/server.js";
 
@@ -36,7 +37,7 @@ export function shardComponent(shardIndex: number): WorkflowApi {
   return COMPONENTS[shardOf({ _id: "argument", shardIndex })]!;
 }
 
-export type OwnedWorkflow = { running: boolean };
+export type OwnedWorkflow = { running: boolean; fences: Fence[] };
 
 /** The workflow's state if it exists on the shard and belongs to the execution, else null. */
 export async function ownedWorkflow(
@@ -53,22 +54,39 @@ export async function ownedWorkflow(
     return null;
   }
   const args: unknown = status.workflow.args;
-  const owner = typeof args === "object" && args !== null && "executionId" in args ? args.executionId : null;
-  if (owner !== executionId) return null;
-  return { running: status.workflow.runResult === undefined };
+  if (typeof args !== "object" || args === null || !("fences" in args) || !Array.isArray(args.fences)) return null;
+  // Written by the pump only, so what is there has this shape.
+  const fences = args.fences as Fence[];
+  if (!fences.some((fence) => fence.executionId === executionId)) return null;
+  return { running: status.workflow.runResult === undefined, fences };
 }
 
-/** Ends and removes a workflow of the execution. A stranger's, or one that is gone, is left alone. */
+/**
+ * Removes a workflow that runs a stretch of the execution. A stranger's, or one that is gone, is left alone.
+ * @returns false when it cannot be removed yet, because another execution's stretch is still under way in it.
+ */
 export async function removeWorkflow(
   ctx: MutationCtx,
   shardIndex: number,
   workflowId: string,
   executionId: string,
-): Promise<void> {
+): Promise<boolean> {
   const owned = await ownedWorkflow(ctx, shardIndex, workflowId, executionId);
-  if (owned === null) return;
+  if (owned === null) return true;
   const { workflow } = shardComponent(shardIndex);
-  // Canceling runs `settle`, which cleans up; a workflow that ended before is cleaned here.
-  if (owned.running) await ctx.runMutation(workflow.cancel, { workflowId });
-  else await ctx.runMutation(workflow.cleanup, { workflowId });
+  if (!owned.running) {
+    await ctx.runMutation(workflow.cleanup, { workflowId });
+    return true;
+  }
+  for (const fence of owned.fences) {
+    if (fence.executionId !== executionId && (await isUnderWay(ctx, fence))) return false;
+  }
+  // Canceling runs `settle`, which cleans up.
+  await ctx.runMutation(workflow.cancel, { workflowId });
+  return true;
+}
+
+async function isUnderWay(ctx: MutationCtx, { taskId, leaseEpoch }: Fence): Promise<boolean> {
+  const task = await ctx.db.get("tasks", taskId);
+  return task !== null && task.state === "claimed" && task.leaseEpoch === leaseEpoch;
 }

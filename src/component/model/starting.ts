@@ -22,6 +22,7 @@ import type { Doc, Id } from "../_generated/dataModel.js";
 import type { MutationCtx, QueryCtx } from "../_generated/server.js";
 import { cancelExecution, hasEnded } from "./canceling.js";
 import type { Settings } from "./config.js";
+import { checkHandle } from "./ids.js";
 import { ensureRunning, NEW_LANE } from "./queue.js";
 import { storeValue } from "./values.js";
 
@@ -95,9 +96,11 @@ export async function startExecution(
   settings: Settings,
   now: number,
 ): Promise<{ executionId: Id<"executions">; shardIndex: number | null }> {
-  checkRequest(version, request);
+  checkOptions(request);
   const existing = await resolveConflict(ctx, version, request, now);
   if (existing !== null) return { executionId: existing, shardIndex: null };
+  // Only now: a start that is repeated is answered, also when a stricter version was published in between.
+  checkValues(version, request);
 
   const { scope, name: definition, definitionId, version: number, _id: versionId } = version;
   const { idempotencyKey } = request;
@@ -171,7 +174,7 @@ export async function wakeShards(ctx: MutationCtx, shards: Iterable<number | nul
   for (const shardIndex of new Set(shards)) if (shardIndex !== null) await ensureRunning(ctx, shardIndex);
 }
 
-function checkRequest(version: Doc<"versions">, request: StartRequest): void {
+function checkValues(version: Doc<"versions">, request: StartRequest): void {
   checkValueSize(request.input, "The input", MAX_VALUE_BYTES);
   const input = fromJsonText(request.input, "The input");
   if (request.context !== undefined) {
@@ -188,6 +191,9 @@ function checkRequest(version: Doc<"versions">, request: StartRequest): void {
       });
     }
   }
+}
+
+function checkOptions(request: StartRequest): void {
   for (const [name, key] of [
     ["idempotencyKey", request.idempotencyKey],
     ["shardKey", request.shardKey],
@@ -200,6 +206,7 @@ function checkRequest(version: Doc<"versions">, request: StartRequest): void {
   if (ttl !== undefined && !(ttl > 0 && ttl <= MAX_IDEMPOTENCY_TTL_MS)) {
     throw invalid(`idempotencyTtlMs must be over 0 and at most ${MAX_IDEMPOTENCY_TTL_MS}; it is ${ttl}.`);
   }
+  if (request.onComplete !== undefined) checkHandle(request.onComplete, "onComplete");
   const tags = Object.entries(request.tags ?? {});
   if (tags.length > MAX_TAGS) throw invalid(`An execution has at most ${MAX_TAGS} tags; ${tags.length} were given.`);
   for (const [tag, value] of tags) {

@@ -8,7 +8,7 @@ import type { Graph } from "./regions.js";
 export function findCycles(graph: Graph): string[][] {
   return strongComponents(graph).flatMap((members) => {
     const [first] = [...graph.keys()].filter((id) => members.has(id));
-    const cycle = first === undefined ? null : shortestCycle(graph, first, members);
+    const cycle = first === undefined ? null : shortestCycle(graph, first);
     return cycle === null ? [] : [cycle];
   });
 }
@@ -42,13 +42,13 @@ function strongComponents(graph: Graph): Array<Set<string>> {
   return components;
 }
 
-function shortestCycle(graph: Graph, start: string, members: ReadonlySet<string>): string[] | null {
+function shortestCycle(graph: Graph, start: string): string[] | null {
   const cameFrom = new Map<string, string>();
   const open = [start];
   for (const id of open) {
     for (const { to } of graph.get(id)?.edges ?? []) {
       if (to === start) return pathTo(id, start, cameFrom);
-      if (!members.has(to) || cameFrom.has(to)) continue;
+      if (cameFrom.has(to)) continue;
       cameFrom.set(to, id);
       open.push(to);
     }

@@ -13,13 +13,13 @@ export type Reach = {
   inPassOf(loop: string): ReadonlySet<string>;
 };
 
+/** Only for regions without crossings: an edge then stays in its pass. */
 export function createReach(graph: Graph, { loopOf }: Regions): Reach {
   const predecessors = new Map<string, string[]>();
   const membersOf = new Map<string, string[]>();
   for (const [id, loop] of loopOf) {
     if (loop !== null) append(membersOf, loop, id);
-    const targets = new Set(graph.get(id)?.edges.map((edge) => edge.to));
-    for (const to of targets) if (loopOf.get(to) === loop) append(predecessors, to, id);
+    for (const to of new Set(graph.get(id)?.edges.map((edge) => edge.to))) append(predecessors, to, id);
   }
 
   const ancestors = memoize((id: string) => {

@@ -29,11 +29,6 @@ export class Budget {
     return Math.max(0, Math.floor(this.#units / UNITS_PER_STEP));
   }
 
-  /** Characters that may still be built. */
-  get charsLeft(): number {
-    return this.#chars;
-  }
-
   /** Pays for operations of the expression, and for listing keys, which is as slow. */
   step(count = 1): void {
     this.#spend(count * UNITS_PER_STEP);

@@ -18,7 +18,8 @@ import { Budget } from "./budget.js";
 import { ExpressionError, invalid, notBoolean } from "./error.js";
 import { interpret } from "./interpret.js";
 import { parseExpression } from "./parse.js";
-import { setMember, toJson, typeName, type Value } from "./values.js";
+import { toJson } from "./result.js";
+import { setMember, typeName, type Value } from "./values.js";
 
 /** What an expression may name: `input`, `vars`, `nodes`, ... and the locals of loops. A name not given is absent. */
 export type Scope = { [name: string]: Json };

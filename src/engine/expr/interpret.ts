@@ -14,6 +14,7 @@ import {
   getMember,
   isNumber,
   isObject,
+  quoted,
   setMember,
   toInteger,
   typeName,
@@ -30,6 +31,9 @@ export type Surroundings = {
   readonly budget: Budget;
   readonly secretMarker: ((name: string) => string) | undefined;
 };
+
+/** Price of a failure that is not the end: making an error is slow. */
+const FAILURE_STEPS = 8;
 
 export function interpret(expr: Expr, surroundings: Surroundings): Value {
   return new Interpreter(surroundings).run(expr, null);
@@ -68,9 +72,9 @@ class Interpreter {
       case "chain":
         return this.#chain(expr, frame);
       case "and":
-        return this.#decide(expr.operands, false, frame);
+        return this.#logic(expr, false, frame);
       case "or":
-        return this.#decide(expr.operands, true, frame);
+        return this.#logic(expr, true, frame);
       case "conditional":
         return this.run(asBool(this.run(expr.condition, frame), "The condition of `? :`") ? expr.yes : expr.no, frame);
       case "call":
@@ -129,8 +133,7 @@ class Interpreter {
       const key = this.run(keyExpr, frame);
       if (typeof key !== "string")
         throw failed(`Keys of a map literal must be strings, got ${typeName(key)}. Convert with string(x).`);
-      if (getMember(result, key) !== undefined)
-        throw failed(`The map literal has the key ${JSON.stringify(key)} twice.`);
+      if (getMember(result, key) !== undefined) throw failed(`The map literal has the key ${quoted(key)} twice.`);
       setMember(result, key, this.run(valueExpr, frame));
     }
     return result;
@@ -146,20 +149,9 @@ class Interpreter {
     return left;
   }
 
-  /** `&&` and `||`: an operand that decides does so even if one before it failed, as CEL defines. */
-  #decide(operands: readonly Expr[], decisive: boolean, frame: Frame | null): boolean {
-    let failure: ExpressionError | null = null;
-    for (const operand of operands) {
-      try {
-        if (asBool(this.run(operand, frame), decisive ? "An operand of `||`" : "An operand of `&&`") === decisive)
-          return decisive;
-      } catch (error) {
-        if (!isFailure(error)) throw error;
-        failure ??= error;
-      }
-    }
-    if (failure !== null) throw failure;
-    return !decisive;
+  #logic(expr: Of<"and"> | Of<"or">, decisive: boolean, frame: Frame | null): boolean {
+    const what = `An operand of \`${decisive ? "||" : "&&"}\``;
+    return this.#decide(expr.operands, decisive, (operand) => asBool(this.run(operand, frame), what));
   }
 
   #matches(expr: Of<"matches">, frame: Frame | null): boolean {
@@ -185,9 +177,9 @@ class Interpreter {
       case "exists_one":
         return items.filter((item) => test(expr.body, item)).length === 1;
       case "all":
-        return this.#quantify(items, false, (item) => test(expr.body, item));
+        return this.#decide(items, false, (item) => test(expr.body, item));
       case "exists":
-        return this.#quantify(items, true, (item) => test(expr.body, item));
+        return this.#decide(items, true, (item) => test(expr.body, item));
     }
   }
 
@@ -210,19 +202,26 @@ class Interpreter {
     return keys;
   }
 
-  /** `all` and `exists`: an item that decides does so even if one before it failed, as CEL defines. */
-  #quantify(items: readonly Value[], decisive: boolean, test: (item: Value) => boolean): boolean {
+  /** `&&`, `||`, `all` and `exists`: a part that decides does so even if one before it failed, as CEL defines. */
+  #decide<T>(parts: readonly T[], decisive: boolean, test: (part: T) => boolean): boolean {
     let failure: ExpressionError | null = null;
-    for (const item of items) {
+    for (const part of parts) {
       try {
-        if (test(item) === decisive) return decisive;
+        if (test(part) === decisive) return decisive;
       } catch (error) {
-        if (!isFailure(error)) throw error;
-        failure ??= error;
+        const postponed = this.#postpone(error);
+        failure ??= postponed;
       }
     }
     if (failure !== null) throw failure;
     return !decisive;
+  }
+
+  /** Keeps a failure for later; a limit and anything unexpected end the evaluation at once. */
+  #postpone(error: unknown): ExpressionError {
+    if (!isFailure(error)) throw error;
+    this.#budget.step(FAILURE_STEPS);
+    return error;
   }
 }
 
@@ -249,7 +248,7 @@ function memberOf(target: Value, key: Value): Value | undefined {
 /** Says which part of a path does not exist, and what to do about it. */
 function missing(target: Value, key: Value, expr: Of<"select"> | Of<"index">): Error {
   const place = pathText(expr.target);
-  const shown = typeof key === "string" ? JSON.stringify(key) : isNumber(key) ? String(key) : typeName(key);
+  const shown = typeof key === "string" ? quoted(key) : isNumber(key) ? String(key) : typeName(key);
   if (Array.isArray(target)) {
     if (isNumber(key)) return failed(`\`${place}\` has ${target.length} items, so there is no index ${shown}.`);
     return failed(`\`${place}\` is a list; its items are read by number, as in ${place}[0].`);

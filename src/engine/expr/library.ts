@@ -1,5 +1,5 @@
 /**
- * The two things that this folder takes from cel-js: its parser, and its timestamps, durations and bytes.
+ * The two things that this folder takes from cel-js: its parser, and its timestamps and durations.
  *
  * Expressions are not evaluated by the library, because its evaluator cannot be bounded (`||`, `all` and `exists`
  * swallow any error, also one that a fuel counter throws), refuses mixed numbers and mixed branches while checking
@@ -120,13 +120,12 @@ export function callLibrary(operation: string, a: Value, b: Value = null): Value
   }
 }
 
-/** The library is untyped here: its result is one of the scalars or bytes that the operation is known to give. */
+/** The library is untyped here: its result is one of the scalars that the operation is known to give. */
 function checked(result: unknown): Value {
   if (result instanceof Date) {
     if (Number.isNaN(result.getTime())) throw failed("The timestamp is out of range.");
     return result;
   }
-  if (result instanceof Duration || result instanceof Uint8Array) return result;
-  if (typeof result === "string" || typeof result === "bigint" || typeof result === "boolean") return result;
+  if (result instanceof Duration || typeof result === "bigint") return result;
   throw failed(`The operation gave a ${typeof result}, which expressions do not know.`);
 }

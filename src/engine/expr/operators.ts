@@ -50,17 +50,25 @@ export function applyBinary(
         budget.elements(left.length + right.length);
         return [...left, ...right];
       }
-      return calculate(operator, left, right, budget);
+      if (left instanceof Uint8Array && right instanceof Uint8Array) return concatenated(left, right, budget);
+      return calculate(operator, left, right);
     default:
-      return calculate(operator, left, right, budget);
+      return calculate(operator, left, right);
   }
 }
 
-function calculate(operator: Arithmetic, left: Value, right: Value, budget: Budget): Value {
+function concatenated(left: Uint8Array, right: Uint8Array, budget: Budget): Uint8Array {
+  budget.text(left.length + right.length);
+  const bytes = new Uint8Array(left.length + right.length);
+  bytes.set(left);
+  bytes.set(right, left.length);
+  return bytes;
+}
+
+function calculate(operator: Arithmetic, left: Value, right: Value): Value {
   if (typeof left === "bigint" && typeof right === "bigint") return calculateInts(operator, left, right);
   if (isNumber(left) && isNumber(right)) return calculateDoubles(operator, Number(left), Number(right));
-  if (isOpaque(left) && isOpaque(right)) {
-    if (left instanceof Uint8Array && right instanceof Uint8Array) budget.text(left.length + right.length);
+  if (isTime(left) && isTime(right)) {
     const result = callLibrary(`a ${operator} b`, left, right);
     if (result !== undefined) return result;
   }
@@ -166,11 +174,15 @@ export function isEqual(left: Value, right: Value, budget: Budget): boolean {
   });
 }
 
+/** A value that the library computes with. */
+export function isTime(value: Value): value is Date | Duration {
+  return value instanceof Date || value instanceof Duration;
+}
+
 type Opaque = Date | Duration | Uint8Array;
 
-/** A value that the library computes with. */
-export function isOpaque(value: Value): value is Opaque {
-  return value instanceof Date || value instanceof Duration || value instanceof Uint8Array;
+function isOpaque(value: Value): value is Opaque {
+  return isTime(value) || value instanceof Uint8Array;
 }
 
 function isEqualOpaque(left: Opaque, right: Opaque, budget: Budget): boolean {

@@ -7,9 +7,10 @@ import type { Budget } from "./budget.js";
 import { failed } from "./error.js";
 import { define, type ExpressionFunction, type FunctionTable } from "./functionTable.js";
 import { callLibrary, TIME_ZONE_STEPS } from "./library.js";
-import { MAX_INT, MIN_INT } from "./operators.js";
+import { isTime, MAX_INT, MIN_INT } from "./operators.js";
+import { toJson } from "./result.js";
 import { asText } from "./textFunctions.js";
-import { Duration, isNumber, setMember, toInteger, toJson, typeName, type Value } from "./values.js";
+import { Duration, isNumber, setMember, toInteger, typeName, type Value } from "./values.js";
 
 /** Longest text that is parsed as a number, bool or duration. */
 const MAX_SCALAR_TEXT = 64;
@@ -31,7 +32,7 @@ function toText(args: readonly Value[], budget: Budget): Value {
   if (value instanceof Duration) return paid(`${value.valueOf() / 1000}s`, budget);
   if (value instanceof Uint8Array) {
     budget.text(value.length);
-    return callLibrary("string(a)", value) ?? null;
+    return new TextDecoder().decode(value);
   }
   const hint = value === null ? ' Use default(x, "") first.' : " Use json(x) for JSON text.";
   throw cannotConvert("string", value, hint);
@@ -80,11 +81,8 @@ function toBool(args: readonly Value[]): boolean {
 }
 
 function toJsonText(args: readonly Value[], budget: Budget): string {
-  const value = args[0] ?? null;
-  // The text has at least a character per visited value, so its size also bounds the work.
-  const { json, bytes } = toJson(value, budget.charsLeft);
-  budget.text(bytes);
-  return JSON.stringify(json);
+  // The text has at least a character per visited value, so that paying for it also bounds the work.
+  return JSON.stringify(toJson(args[0] ?? null, Infinity, budget).json);
 }
 
 function rounding(name: string, round: (number: number) => number): ExpressionFunction {
@@ -143,17 +141,20 @@ function toBytes(args: readonly Value[], budget: Budget): Value {
   const value = args[0] ?? null;
   if (value instanceof Uint8Array) return value;
   const text = asText(value, "The value of bytes()");
+  // A UTF-16 unit takes three bytes at most.
   budget.text(text.length * 3);
-  return callLibrary("bytes(a)", text) ?? null;
+  return new TextEncoder().encode(text);
 }
 
 function encoding(name: "base64" | "hex"): ExpressionFunction {
   return define("both", 1, 1, (args, budget) => {
     const value = args[0] ?? null;
-    if (!(value instanceof Uint8Array))
+    if (!(value instanceof Uint8Array)) {
       throw failed(`${name}() needs bytes, got ${typeName(value)}. Use bytes(text).${name}().`);
+    }
     budget.text(value.length * 2);
-    return callLibrary(`a.${name}()`, value) ?? null;
+    if (name === "hex") return Array.from(value, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    return btoa(Array.from(value, (byte) => String.fromCharCode(byte)).join(""));
   });
 }
 
@@ -174,14 +175,17 @@ function timePart(name: (typeof TIME_PARTS)[number]): ExpressionFunction {
   return define("both", 1, 2, (args, budget) => {
     const [value = null, zone] = args;
     if (zone !== undefined) budget.step(TIME_ZONE_STEPS);
-    const result =
-      zone === undefined
-        ? callLibrary(`a.${name}()`, value)
-        : callLibrary(`a.${name}(b)`, value, asText(zone, "The time zone"));
-    if (result === undefined)
-      throw failed(`${name}() cannot be applied to ${typeName(value)}. Convert with timestamp(x).`);
-    return result;
+    const result = isTime(value) ? partOf(value, name, zone) : undefined;
+    if (result !== undefined) return result;
+    throw failed(`${name}() cannot be applied to ${typeName(value)}. Convert with timestamp(x).`);
   });
+}
+
+function partOf(value: Date | Duration, name: string, zone: Value | undefined): Value | undefined {
+  if (zone === undefined) return callLibrary(`a.${name}()`, value);
+  const text = shortText(zone);
+  if (text === null) throw failed(`The time zone must be a name such as "Europe/Berlin", got ${typeName(zone)}.`);
+  return callLibrary(`a.${name}(b)`, value, text);
 }
 
 function timeParts(): FunctionTable {

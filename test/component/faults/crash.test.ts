@@ -1,24 +1,121 @@
+/**
+ * The process of a stretch dies at every await, before the call and after it, and never settles. The watchdog, the
+ * shard's workflow and the pump bring each execution to its one right end by themselves.
+ */
 import { beforeAll, expect, test } from "vitest";
+import {
+  expectCleansUp,
+  expectWhole,
+  isEffect,
+  startEverything,
+  startMeasuredWorld,
+  strikeAt,
+} from "../../support/faultChecks.js";
 import { startWorld } from "../../support/faults.js";
+import { preload, runUntil } from "../../support/harness.js";
 import { EVERYTHING } from "../../support/hosts/faults/flows.js";
-import { preload } from "../../support/harness.js";
+import { LEASE_MS, MAX_CRASHES, MINUTE, START_LEASE_MS, WATCH_INTERVAL_MS } from "../../../src/shared/limits.js";
 
 beforeAll(preload);
 
-test("clean", async () => {
-  for (let i = 0; i < 5; i++) {
-    const a = performance.now();
-    const world = await startWorld();
-    await world.publish(EVERYTHING);
-    const b = performance.now();
-    const id = await world.start("everything", { word: "hi" }, { onComplete: await world.handle("functions:completed") });
-    await world.untilEnded(id);
-    const c = performance.now();
-    await world.untilQuiet();
-    const d = performance.now();
-    const tables = await world.tables();
-    const e = performance.now();
-    process.stdout.write(`${b - a} ${c - b} ${d - c} ${e - d} ${world.points.length}\n`);
-    if (i === 0) process.stdout.write(JSON.stringify({p: world.points.map((p) => `${p.process} ${p.kind} ${p.name}`), d: await world.describe(id), t: Object.fromEntries(Object.entries(tables).map(([k, v]) => [k, v.length])), left: world.processes.map((p) => [p.end, p.left]), w: world.warnings}, null, 1) + "\n");
-  }
+test("the flow passes awaits of every kind", async () => {
+  const { awaits } = await startMeasuredWorld();
+  expect([...new Set(awaits.map(({ kind, name }) => `${kind} ${name}`))].sort()).toEqual([
+    "action functions:flaky",
+    "action functions:notify",
+    "begin runStretch",
+    "fetch api.openai.com",
+    "mutation checkpoint:checkpoint",
+    "mutation checkpoint:commitUserMutation",
+    "query functions:lookup",
+    "query load:input",
+    "query load:runs",
+    "query load:stretch",
+    "return runStretch",
+  ]);
+});
+
+test("killed before every await", { timeout: 120_000 }, async () => {
+  const { world, clean, awaits } = await startMeasuredWorld();
+  const ids = await strikeAt(world, awaits, "before", "kill");
+  await world.untilEnded(...ids);
+  await world.elapse(2 * MINUTE);
+  const tables = await world.tables();
+  for (const id of [clean, ...ids]) expectWhole(tables, id);
+  await expectCleansUp(world, [clean, ...ids]);
+});
+
+test("killed after every call that changes something", { timeout: 120_000 }, async () => {
+  const { world, clean, awaits } = await startMeasuredWorld();
+  const ids = await strikeAt(world, awaits.filter(isEffect), "after", "kill");
+  await world.untilEnded(...ids);
+  await world.elapse(2 * MINUTE);
+  const tables = await world.tables();
+  for (const id of [clean, ...ids]) expectWhole(tables, id);
+  await expectCleansUp(world, [clean, ...ids]);
+});
+
+test("killed while it waits for the next attempt", async () => {
+  const world = await startWorld();
+  await world.publish(EVERYTHING);
+  let timers = 0;
+  world.stopAt(({ kind }, when) => (kind === "timer" && when === "before" && timers++ === 0 ? "kill" : null));
+  const id = await startEverything(world);
+  await world.untilEnded(id);
+  await world.elapse(2 * MINUTE);
+  expect(timers).toBeGreaterThan(0);
+  expectWhole(await world.tables(), id);
+});
+
+test("a stretch that has given a sign of life is missed after the lease", async () => {
+  const { world, awaits } = await startMeasuredWorld();
+  // By then the flow has slept, so its last checkpoint is later than the claim.
+  const third = awaits.filter(({ name }) => name === "functions:flaky").slice(2, 3);
+  const [id] = await strikeAt(world, third, "before", "kill");
+  const reclaimed = async () => (await world.describe(id!)).events.length > 0;
+  await runUntil(reclaimed, LEASE_MS + WATCH_INTERVAL_MS + MINUTE);
+  const { events } = await world.describe(id!);
+  expect(events).toMatchObject([{ type: "reclaimed", detail: expect.stringContaining("no sign of life") }]);
+});
+
+test("a stretch that may still wait in the workpool's queue is not taken for dead", async () => {
+  const { world, awaits } = await startMeasuredWorld();
+  const [id] = await strikeAt(world, awaits.slice(0, 1), "before", "kill");
+  const startedAt = Date.now();
+  const reclaimed = async () => (await world.describe(id!)).events.length > 0;
+  await runUntil(reclaimed, START_LEASE_MS + 2 * WATCH_INTERVAL_MS);
+  expect(Date.now() - startedAt).toBeGreaterThan(START_LEASE_MS);
+  await world.untilEnded(id!);
+  await world.elapse(MINUTE);
+  expectWhole(await world.tables(), id!);
+});
+
+test("a death that Convex reports is made good by the shard's workpool, before the watchdog would", async () => {
+  const { world, awaits } = await startMeasuredWorld();
+  const [id] = await strikeAt(world, awaits.slice(0, 1), "before", "kill");
+  const diedAt = Date.now();
+  await world.reportDeaths();
+  await world.untilEnded(id!);
+  expect(Date.now() - diedAt).toBeLessThan(START_LEASE_MS);
+  await world.untilQuiet();
+  expectWhole(await world.tables(), id!);
+  const { events } = await world.describe(id!);
+  expect(events).toMatchObject([{ type: "reclaimed", detail: expect.stringContaining("the action died") }]);
+});
+
+test("an execution whose every stretch dies fails in the end, with the evidence", async () => {
+  const world = await startWorld();
+  await world.publish(EVERYTHING);
+  world.stopAt(({ name }, when) => (name === "functions:notify" && when === "before" ? "kill" : null));
+  const id = await startEverything(world);
+  await world.untilEnded(id);
+  await world.elapse(2 * MINUTE);
+  const described = await world.describe(id);
+  expect(described).toMatchObject({ status: "failed", error: { code: "INTERNAL", retryable: false } });
+  expect(described.events.filter(({ type }) => type === "reclaimed")).toHaveLength(MAX_CRASHES);
+  const tables = await world.tables();
+  expect(tables.completions).toMatchObject([{ executionId: id, status: "failed" }]);
+  expect([tables.effects, tables["shardflow/tasks"], tables["shardflow/waits"]]).toEqual([undefined, undefined, undefined]);
+  expect(tables["shardflow/positions"]).toMatchObject([{ ended: true }]);
+  await expectCleansUp(world, [id]);
 });

@@ -122,10 +122,32 @@ describe("compile", () => {
     expect(plain.nodes.ask?.timeoutMs).toBe(120_000);
   });
 
-  test("actions and literal models are listed once and sorted", () => {
-    const plan = compileDefinition(load("ticketTriage"));
-    expect(plan.actions).toEqual(["crm.lookup", "desk.assign"]);
-    expect(plan.models).toEqual(["openai:gpt-5-mini"]);
+  test("actions, literal models and nodes that are read are listed once and sorted", () => {
+    const ask = (model: string, next: string) => ({ type: "llm", model, prompt: "hi", next: { success: next } });
+    const call = (action: string, next: string) => ({ type: "action", action, next: { success: next } });
+    const plan = compileDefinition(
+      checked({
+        name: "x",
+        nodes: {
+          start: { type: "trigger", next: { success: "d" } },
+          d: call("z.last", "c"),
+          c: call("a.first", "b"),
+          b: call("z.last", "a1"),
+          a1: ask("q:m", "a2"),
+          a2: ask("p:m", "a3"),
+          a3: ask("q:m", "a4"),
+          a4: ask("{{ input.model }}", "a5"),
+          a5: ask("p:{{ input.model }}", "out"),
+          out: {
+            type: "output",
+            value: ["{{ nodes.d.output }}", "{{ nodes.b.output == nodes.d.error }}", "{{ nodes.b }}"],
+          },
+        },
+      }),
+    );
+    expect(plan.actions).toEqual(["a.first", "z.last"]);
+    expect(plan.models).toEqual(["p:m", "q:m"]);
+    expect(plan.nodes.out?.reads.nodes).toEqual(["b", "d"]);
   });
 
   test("reads of an llm node: model, system, prompt and messages", () => {

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { PROBLEM_CODES, type Problem } from "../../../src/engine/definition/problems.js";
 import { definitionJsonSchema } from "../../../src/engine/definition/schema.js";
 import { validateDefinition } from "../../../src/engine/definition/validate.js";
-import { isJsonObject, type Json } from "../../../src/shared/json.js";
+import { isJsonObject, type Json, type JsonObject } from "../../../src/shared/json.js";
 
 type Fixture = {
   definition: Json;
@@ -142,7 +142,35 @@ describe("suggestions", () => {
       "nodes.out.value[1]": "nodes.outer.output",
       "nodes.d.args.x": "nodes.inner.output",
       "nodes.outer.collect": "nodes.inner.output",
+      "nodes.outer.items": null,
     });
+  });
+
+  test("why a node is not readable is told", () => {
+    const later = (nodes: JsonObject) => {
+      const { problems } = validateDefinition({
+        name: "x",
+        nodes: { start: { type: "trigger", next: { success: "a" } }, ...nodes },
+      });
+      return problems.map(({ code, message }) => `${code}: ${message}`);
+    };
+    const read = (id: string) => ({ x: `{{ nodes.${id}.output }}` });
+    expect(later({ a: { type: "action", action: "x", args: read("a") } })).toEqual([
+      "NODE_NOT_READABLE: `a` reads `nodes.a`, but a node cannot read what it gives itself.",
+    ]);
+    expect(
+      later({ a: { type: "loop", items: [1], body: "b" }, b: { type: "action", action: "x", args: read("a") } }),
+    ).toEqual([
+      "NODE_NOT_READABLE: `b` reads `nodes.a`, but it is a loop around this node, which has not ended; what it holds so far is in `loop` and `loops`.",
+    ]);
+    expect(
+      later({
+        a: { type: "action", action: "x", args: read("b"), next: { success: "b" } },
+        b: { type: "action", action: "x" },
+      }),
+    ).toEqual([
+      "NODE_NOT_READABLE: `a` reads `nodes.b`, but no path leads from it to this node within one pass; read a node that comes before, or change the order.",
+    ]);
   });
 
   test("a cycle is named in order, with the loop that would do", () => {

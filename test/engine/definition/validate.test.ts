@@ -203,6 +203,9 @@ describe("nothing is thrown", () => {
     ];
     for (const source of hostile) expect(codes(source)).toEqual(["NOT_JSON"]);
     expect(codes(shared)).toEqual(["TOO_LARGE"]);
+    expect(
+      codes({ name: "x", nodes: { start: { type: "trigger" } }, ["k".repeat(MAX_DEFINITION_BYTES)]: undefined }),
+    ).toEqual([]);
     expect(codes({ name: undefined, nodes: {} })).toEqual(["SCHEMA_INVALID", "TRIGGER_MISSING"]);
   });
 

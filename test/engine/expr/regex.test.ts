@@ -138,15 +138,22 @@ describe("matching", () => {
     );
   });
 
+  /** Steps that matching a text of so many `a` takes. */
+  function price(pattern: string, length: number): number {
+    const regex = compileRegex(pattern);
+    if (!regex.ok) throw new Error(regex.message);
+    const budget = new Budget();
+    const before = budget.stepsLeft;
+    expect(matchesRegex(regex.automaton, "a".repeat(length), budget)).toBe(false);
+    return before - budget.stepsLeft;
+  }
+
   it("pays in proportion to the text", () => {
-    const price = (length: number): number => {
-      const regex = compileRegex("[a-z]+[0-9]+x");
-      if (!regex.ok) throw new Error(regex.message);
-      const budget = new Budget();
-      const before = budget.stepsLeft;
-      expect(matchesRegex(regex.automaton, "a".repeat(length), budget)).toBe(false);
-      return before - budget.stepsLeft;
-    };
-    expect(price(100_000) / price(10_000)).toBeCloseTo(10, 1);
+    expect(price("[a-z]+[0-9]+x", 100_000) / price("[a-z]+[0-9]+x", 10_000)).toBeCloseTo(10, 1);
+  });
+
+  it("ends early where the pattern is tied to the beginning", () => {
+    expect(price("^[0-9]+$", 1_000_000)).toBeLessThan(5);
+    expect(price("\\b[0-9]+$", 100_000)).toBeGreaterThan(1_000);
   });
 });

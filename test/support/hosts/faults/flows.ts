@@ -1,7 +1,7 @@
 /** Definitions of the fault tests, and the nodes they are made of. */
 import type { Json } from "../../../../src/shared/json.js";
 
-export type Definition = { name: string; nodes: Record<string, Json> };
+export type Definition = { name: string; defaults?: Json; nodes: Record<string, Json> };
 
 export function record(note: string, next: string | null): Json {
   const args = { key: "{{ node.idempotencyKey }}", note };
@@ -22,6 +22,8 @@ export function flaky(initialMs: number, next: string): Json {
 /** A flow over all node types, with effects of every kind, nested loops, a short backoff and a long one. */
 export const EVERYTHING: Definition = {
   name: "everything",
+  // So that a call whose reply is lost is made again.
+  defaults: { retry: { maxAttempts: 3, initialMs: 100, on: ["app", "unavailable", "internal"] } },
   nodes: {
     start: { type: "trigger", next: { success: "prepare" } },
     prepare: { type: "set", values: { word: "{{ input.word }}" }, next: { success: "check" } },
@@ -31,7 +33,14 @@ export const EVERYTHING: Definition = {
     tell: notify("save"),
     save: record("{{ nodes.look.output }}", "outer"),
     outer: { type: "loop", items: [1, 2], concurrency: 2, item: "row", body: "inner", next: { done: "ask" } },
-    inner: { type: "loop", items: ["a", "b"], item: "column", index: "place", body: "mark", collect: "{{ row }}{{ column }}" },
+    inner: {
+      type: "loop",
+      items: ["a", "b"],
+      item: "column",
+      index: "place",
+      body: "mark",
+      collect: "{{ row }}{{ column }}",
+    },
     mark: record("{{ row }}{{ column }}", "ping"),
     ping: notify(null),
     ask: { type: "llm", model: "openai:gpt-4o-mini", prompt: "{{ nodes.look.output }}", next: { success: "soon" } },
@@ -39,7 +48,11 @@ export const EVERYTHING: Definition = {
     late: flaky(60_000, "end"),
     end: {
       type: "output",
-      value: { heard: "{{ nodes.ask.output }}", loops: "{{ nodes.outer.output.results }}", late: "{{ nodes.late.output }}" },
+      value: {
+        heard: "{{ nodes.ask.output }}",
+        loops: "{{ nodes.outer.output.results }}",
+        late: "{{ nodes.late.output }}",
+      },
     },
   },
 };

@@ -1,0 +1,37 @@
+/**
+ * Processes that freeze at every await, are taken for dead and replaced, and wake up when all is over. Whatever they do
+ * then, not a row of the component changes.
+ */
+import { beforeAll, expect, test } from "vitest";
+import { expectWhole, startMeasuredWorld, strikeAt } from "../../support/faultChecks.js";
+import type { Tables } from "../../support/faults.js";
+import { preload } from "../../support/harness.js";
+import type { When } from "../../support/stretchProcess.js";
+import { MINUTE } from "../../../src/shared/limits.js";
+
+beforeAll(preload);
+
+/** What a late write would change. The shard's loop keeps the time, and at-least-once calls may come again. */
+function durable(tables: Tables): Tables {
+  const moves = (name: string) => name === "calls" || /\/workpool\//.test(name);
+  return Object.fromEntries(Object.entries(tables).filter(([name]) => !moves(name)));
+}
+
+test.for<When>(["before", "after"])("frozen %s every await", { timeout: 120_000 }, async (when) => {
+  const { world, clean, awaits } = await startMeasuredWorld();
+  const ids = await strikeAt(world, awaits, when, "freeze");
+  await world.untilEnded(...ids);
+  await world.elapse(3 * MINUTE);
+  const tables = await world.tables();
+  for (const id of [clean, ...ids]) expectWhole(tables, id);
+  const before = durable(tables);
+
+  for (const { release } of world.held) release();
+  await world.elapse(10 * MINUTE);
+  expect(durable(await world.tables())).toEqual(before);
+  for (const { process } of world.held) {
+    // One that froze at its last checkpoint had concluded; every other one was told that it is replaced.
+    expect(["stale", "park", "succeeded"]).toContain((process.end as { returned: unknown }).returned);
+    expect(process.left).toEqual({ openCalls: 0, openFetches: 0, openBodies: 0, listeners: 0, timers: 0 });
+  }
+});
