@@ -66,5 +66,6 @@ function draftNumber(text: string): number {
 function checksum(text: string): number {
   let hash = 0x811c9dc5;
   for (const char of text) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193);
-  return hash >>> 0;
+  // The low bits depend on the low bits of the characters only.
+  return hash >>> 16;
 }

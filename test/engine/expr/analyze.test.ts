@@ -269,6 +269,15 @@ describe("syntax and bounds", () => {
     expect(messages(chain(limits.MAX_EXPRESSION_AST_NODES / 2 + 1))[0]).toMatch(/more than 2000 parts/);
   });
 
+  it("count prefix operators as levels, which the parser does not bound", () => {
+    for (const operator of ["!", "-"]) {
+      expect(messages(`${operator.repeat(limits.MAX_EXPRESSION_DEPTH - 1)}input`)).toEqual([]);
+      expect(messages(`${operator.repeat(limits.MAX_EXPRESSION_DEPTH)}input`)[0]).toMatch(
+        /nested deeper than 64 levels/,
+      );
+    }
+  });
+
   it("count long chains of operators as one level", () => {
     for (const operator of ["+", "&&", "||", "==", "-"]) {
       expect(messages(Array.from({ length: 900 }, () => "1").join(operator))).toEqual([]);
