@@ -1,7 +1,7 @@
 /** The llm node: renders the messages, calls the model, hands back text or validated JSON. At least once. */
 import type { LlmNode } from "../../engine/plan.js";
 import { isJsonObject, type Json } from "../../shared/json.js";
-import { nodeError } from "../../shared/nodeError.js";
+import { nodeError, type NodeError } from "../../shared/nodeError.js";
 import type { ModelMessage, ModelRequest } from "../ports.js";
 import type { NodeContext } from "./context.js";
 import { fail, type NodeOutcome } from "./outcome.js";
@@ -25,8 +25,19 @@ export async function runLlm(node: LlmNode, ctx: NodeContext): Promise<NodeOutco
   const result = await ctx.ports.callModel(request, ctx.signal);
   if (result.ok)
     return { kind: "exit", port: "success", output: ctx.secrets.scrubJson(result.output), usage: result.usage };
-  const error = { ...result.error, message: ctx.secrets.scrub(result.error.message) };
-  return { kind: "fail", error, usage: result.usage };
+  return { kind: "fail", error: scrubError(result.error, ctx), usage: result.usage };
+}
+
+/** A provider can echo what it was sent, secrets among it. */
+function scrubError(error: NodeError, { secrets }: NodeContext): NodeError {
+  const scrubbed: NodeError = { ...error, message: secrets.scrub(error.message) };
+  if (error.cause === undefined) return scrubbed;
+  const { code, message, data } = error.cause;
+  scrubbed.cause = { message: secrets.scrub(message) };
+  if (code !== undefined) scrubbed.cause.code = secrets.scrub(code);
+  const cleanData = data === undefined ? null : secrets.scrubJson(data);
+  if (isJsonObject(cleanData)) scrubbed.cause.data = cleanData;
+  return scrubbed;
 }
 
 function renderMessages(node: LlmNode, ctx: NodeContext): ModelMessage[] | string {
