@@ -11,7 +11,7 @@ import { fromJsonText, toJsonText, type Json } from "../shared/json.js";
 import type { ExecutionStatus } from "../shared/status.js";
 import type { ExecutionSummary, OnCompleteArgs } from "../shared/views.js";
 import { Admin } from "./admin.js";
-import { syncBindings, type ActionBindings, type SyncResult } from "./bindings.js";
+import { syncBindings, type ActionBinding, type ActionBindings, type SyncResult } from "./bindings.js";
 import { defined, type ReadCtx, type WriteCtx } from "./context.js";
 import { Definitions } from "./definitions.js";
 import {
@@ -383,6 +383,21 @@ export class Shardflow {
    */
   async sync(ctx: WriteCtx, options: { prune?: boolean | undefined } = {}): Promise<SyncResult> {
     return await syncBindings(ctx, this.component, this.#actions, options.prune ?? false);
+  }
+
+  /**
+   * The action names that are bound, and how their functions are called.
+   *
+   * @returns The names, sorted. Those of an earlier deploy stay until a {@link sync} with `prune`.
+   * @throws Nothing.
+   * @example
+   * ```ts
+   * const names = (await shardflow.listBindings(ctx)).map(({ name }) => name);
+   * ```
+   */
+  async listBindings(ctx: ReadCtx): Promise<Array<{ name: string; kind: ActionBinding["kind"] }>> {
+    const bindings = await ctx.runQuery(this.component.bindings.list, {});
+    return bindings.map(({ name, kind }) => ({ name, kind }));
   }
 
   /** An app without actions has nothing to make known. */

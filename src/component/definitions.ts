@@ -12,13 +12,14 @@ import { writePlan } from "../engine/definition/planCache.js";
 import type { Problem } from "../engine/definition/problems.js";
 import type { Definition } from "../engine/definition/schema.js";
 import { validateDefinition } from "../engine/definition/validate.js";
+import { readModelConfig } from "../models/config.js";
 import { shardflowError } from "../shared/errors.js";
 import { isJsonObject, utf8Bytes } from "../shared/json.js";
 import { MAX_DEFINITION_BYTES, MAX_KEY_LENGTH, MAX_NAME_LENGTH } from "../shared/limits.js";
 import { vDefinitionSummary, vDefinitionView, vPage, vProblem } from "../shared/views.js";
 import { internal } from "./_generated/api.js";
 import type { Doc, Id } from "./_generated/dataModel.js";
-import { mutation, query, type MutationCtx, type QueryCtx } from "./_generated/server.js";
+import { env, mutation, query, type MutationCtx, type QueryCtx } from "./_generated/server.js";
 import { pageOptions } from "./model/paging.js";
 import { findDefinition, findVersion } from "./model/starting.js";
 import { loadVersionText, replaceVersionText } from "./model/versions.js";
@@ -239,14 +240,17 @@ function refuseDeleting(definition: Doc<"definitions"> | null, name: string): vo
   });
 }
 
-/** All problems of a source, with the action names known to this deployment. */
+/** All problems of a source, with the actions and model providers known to this deployment. */
 async function check(
   ctx: QueryCtx,
   name: string | null,
   source: string,
 ): Promise<{ problems: Problem[]; definition: Definition | null }> {
   const bindings = await ctx.db.query("bindings").withIndex("by_name").take(MAX_BINDINGS);
-  const checked = validateDefinition(source, { knownActions: new Set(bindings.map((row) => row.name)) });
+  const checked = validateDefinition(source, {
+    knownActions: new Set(bindings.map((row) => row.name)),
+    knownProviders: new Set(readModelConfig(env).providers.keys()),
+  });
   const own = checked.definition?.name;
   if (name === null || own === undefined || own === name) return checked;
   const mismatch: Problem = {

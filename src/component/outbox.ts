@@ -55,7 +55,9 @@ export const check = internalMutation({
       await ctx.scheduler.runAfter(CHECK_AFTER_MS, internal.outbox.check, { outboxId, attempt: number, jobId });
       return null;
     }
-    const why = job?.state.kind === "failed" ? job.state.error : "the delivery ended without a trace";
+    // Convex keeps why a job failed; convex-test, where apps run this too, does not.
+    const error: string | undefined = job?.state.kind === "failed" ? job.state.error : undefined;
+    const why = error ?? "the delivery ended without a trace";
     const lastError = truncateText(why, 1000);
     if (number >= MAX_CALLBACK_ATTEMPTS) {
       await ctx.db.patch("outbox", outboxId, { state: "failed", lastError });

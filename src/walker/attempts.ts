@@ -104,6 +104,7 @@ export class Attempts {
       args,
       () => writePosition(exited()),
       () => (this.#state.position = exited()),
+      () => !this.#state.isOver && this.#state.current(token) !== null,
     );
     this.#effects.renewed();
     return output;

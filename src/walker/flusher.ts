@@ -2,8 +2,9 @@
  * Collects what is not durable yet and writes it: one checkpoint in flight per execution.
  *
  * Invariants: (W1) at most one unacknowledged flush per execution; (W2) an effect whose result is recorded here is
- * durable before the next effect starts ({@link Flusher.beforeEffect}); results of cheap nodes ride along;
- * (W3) a flush whose reply was lost is sent again with the same seq and id, so it applies once.
+ * durable before another one is begun after it ({@link Flusher.beforeEffect}); results of cheap nodes ride along;
+ * (W3) a flush whose reply was lost is sent again with the same seq and id, so it applies once; (W4) after a flush that
+ * failed for good nothing is written, since it would leave a gap.
  */
 import type { Conclusion, FinishedRun, Progress, Reply } from "../shared/checkpoint.js";
 import type { Json, JsonObject } from "../shared/json.js";
@@ -26,9 +27,8 @@ type Pending = {
   payloads: Array<{ name: string; text: string }>;
   passEnds: PassEnd[];
   bytes: number;
-  effect: boolean;
 };
-const nothing = (): Pending => ({ runs: [], variables: [], payloads: [], passEnds: [], bytes: 0, effect: false });
+const nothing = (): Pending => ({ runs: [], variables: [], payloads: [], passEnds: [], bytes: 0 });
 
 type PassEnd = Progress["passEnds"][number];
 
@@ -43,6 +43,10 @@ export class Flusher {
   #pending = nothing();
   /** What is on its way: recorded, and not durable yet. */
   #sending: Pending | null = null;
+  /** Effects recorded, and how many of them are durable. */
+  #effects = 0;
+  #durableEffects = 0;
+  #failure: { error: unknown } | null = null;
   #busy: Promise<void> | null = null;
 
   constructor(ports: StretchPorts, ticker: Ticker, lastSeq: number, position: () => string) {
@@ -56,7 +60,7 @@ export class Flusher {
   record(run: FinishedRun, effect: boolean): void {
     this.#pending.runs.push(run);
     this.#pending.bytes += 512 + (run.output?.length ?? 0);
-    if (effect) this.#pending.effect = true;
+    if (effect) this.#effects++;
   }
 
   /** The output of a run that cannot be loaded yet. */
@@ -90,7 +94,7 @@ export class Flusher {
 
   /** The position changed in a way that must be durable before the next effect (an attempt was counted). */
   requireFlush(): void {
-    this.#pending.effect = true;
+    this.#effects++;
   }
 
   /** Everything recorded is durable. */
@@ -102,9 +106,10 @@ export class Flusher {
     return this.#pending.runs.length >= MAX_RUNS_PER_CHECKPOINT || this.#pending.bytes >= MAX_CHECKPOINT_BYTES;
   }
 
-  /** Returns once every effect recorded so far is durable. */
+  /** Returns once every effect that is recorded by now is durable; those that come meanwhile are not waited for. */
   async beforeEffect(): Promise<void> {
-    while (this.#pending.effect || this.isFull) await this.#next(() => this.#send());
+    const recorded = this.#effects;
+    while (this.#durableEffects < recorded || this.isFull) await this.#next(() => this.#send());
   }
 
   /** Writes everything that is pending and concludes the stretch. */
@@ -117,6 +122,7 @@ export class Flusher {
    * Runs the app's mutation together with everything that is pending. Rejects with what the mutation threw.
    * @param exitedPosition - the position with the node's token moved on, as text.
    * @param moveOn - moves that token; called before the next writer is let in, whose position would undo the move.
+   * @param isWanted - asked when it is this writer's turn: the loop around may have been left while it waited.
    */
   async commit(
     run: CommittedRun,
@@ -124,10 +130,13 @@ export class Flusher {
     args: Json,
     exitedPosition: () => string,
     moveOn: () => void,
+    isWanted: () => boolean,
   ): Promise<string> {
     while (this.#busy !== null) await this.#busy.catch(() => undefined);
     let output = "";
     await this.#next(async () => {
+      if (!isWanted()) throw new StretchStopped("stale");
+      const recorded = this.#effects;
       const taken = this.#take();
       const progress = this.#progress(taken, exitedPosition());
       try {
@@ -135,9 +144,11 @@ export class Flusher {
       } catch (error) {
         // Nothing was written: what was pending is pending still, ahead of what came meanwhile.
         this.#putBack(taken);
+        if (error instanceof StretchStopped) this.#failure = { error };
         throw error;
       }
       this.#seq = progress.seq;
+      this.#durableEffects = recorded;
       moveOn();
     });
     return output;
@@ -145,10 +156,13 @@ export class Flusher {
 
   /** Lets one writer in; others wait and look again. */
   async #next(write: () => Promise<void>): Promise<void> {
-    if (this.#busy !== null) {
-      await this.#busy.catch(() => undefined);
-      return;
-    }
+    if (this.#busy !== null) await this.#busy.catch(() => undefined);
+    else await this.#exclusively(write);
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  async #exclusively(write: () => Promise<void>): Promise<void> {
+    if (this.#failure !== null) return;
     const busy = write();
     this.#busy = busy;
     try {
@@ -160,15 +174,21 @@ export class Flusher {
   }
 
   async #send(conclusion?: Conclusion): Promise<void> {
-    const taken = this.#take();
-    const progress = this.#progress(taken, this.#position());
+    const recorded = this.#effects;
+    const progress = this.#progress(this.#take(), this.#position());
     if (conclusion !== undefined) progress.conclusion = conclusion;
-    const reply = await this.#resend(
-      () => this.#ports.checkpoint(progress),
-      () => true,
-    );
-    stopUnlessApplied(reply);
+    try {
+      const reply = await this.#resend(
+        () => this.#ports.checkpoint(progress),
+        () => true,
+      );
+      stopUnlessApplied(reply);
+    } catch (error) {
+      this.#failure = { error };
+      return;
+    }
     this.#seq = progress.seq;
+    this.#durableEffects = recorded;
   }
 
   async #commitOnce(progress: Progress, run: CommittedRun, handle: string, args: Json): Promise<string> {
@@ -220,7 +240,6 @@ export class Flusher {
       payloads: [...taken.payloads, ...later.payloads],
       passEnds: [...taken.passEnds, ...later.passEnds],
       bytes: taken.bytes + later.bytes,
-      effect: taken.effect || later.effect,
     };
   }
 }

@@ -3,15 +3,19 @@
  *
  * The model answers within the virtual clock, which a real connection could not; test/demo runs the same flows over HTTP.
  */
-import { vi } from "vitest";
-import { internal } from "../../convex/_generated/api.js";
+import { parseStatus, type ExecutionState } from "convex-shardflow";
+import { afterEach, vi } from "vitest";
+import { api, internal } from "../../convex/_generated/api.js";
 import { COMPANIES, CUSTOMERS } from "../../demo/cases.js";
 import { runUntil, startHarness, type Harness } from "../support/harness.js";
 import { PROTOCOLS } from "../support/modelProtocols.js";
-import { api } from "../../convex/_generated/api.js";
-import { parseStatus, type ExecutionState } from "convex-shardflow";
 
 export const TEAM = "acme";
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.unstubAllEnvs();
+});
 
 export type Prompt = { instructions: string; prompt: string; schema: unknown };
 /** An answer: text, JSON for a schema, or an HTTP status. */

@@ -27,7 +27,20 @@ import { PROTOCOLS } from "./modelProtocols.js";
 import { StretchProcess, type Fetch, type Held, type Kernel, type Point } from "./stretchProcess.js";
 
 const START = Date.UTC(2026, 0, 1);
-const STRETCH = "./component/stretch.ts";
+type Fence = { executionId: string };
+/** The actions of the component. Processes and awaits are named by the execution, or by the first of several. */
+const ACTIONS = [
+  {
+    path: "./component/stretch.ts",
+    name: "runStretch",
+    owner: (args: unknown) => (args as { fence: Fence }).fence.executionId,
+  },
+  {
+    path: "./component/host.ts",
+    name: "runStretches",
+    owner: (args: unknown) => `host of ${(args as { fences: Fence[] }).fences[0]?.executionId}`,
+  },
+];
 const BINDINGS = [
   { name: "app.record", kind: "mutation", fn: "functions:record" },
   { name: "app.refuse", kind: "mutation", fn: "functions:refuse" },
@@ -41,8 +54,6 @@ export type Row = { _id: string; _creationTime: number; [field: string]: unknown
 /** Rows by "component path/table"; tables without rows are left out. */
 export type Tables = Record<string, Row[]>;
 type WriteCtx = Pick<GenericMutationCtx<GenericDataModel>, "db" | "runMutation" | "runQuery">;
-
-type StretchArgs = { fence: { executionId: string } };
 
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
@@ -84,12 +95,17 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
     options.looseRows === true ? defineSchema(shardflow.schema.tables, { schemaValidation: false }) : shardflow.schema;
   t.registerComponent("shardflow", schema, {
     ...shardflow.modules,
-    [STRETCH]: async () =>
-      await asProcesses((execution) => {
-        const process = new StretchProcess(execution, kernel);
-        processes.push(process);
-        return process;
-      }),
+    ...Object.fromEntries(
+      ACTIONS.map(({ path, name, owner }) => [
+        path,
+        async () =>
+          await asProcesses(path, name, (args) => {
+            const process = new StretchProcess(owner(args), name, kernel);
+            processes.push(process);
+            return process;
+          }),
+      ]),
+    ),
   });
   for (let shard = 0; shard < MAX_SHARDS; shard++) workflow.register(t as never, `shardflow/shard${shard}`);
 
@@ -202,17 +218,21 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
   return world;
 }
 
-/** The stretch module, each call of which is a process. */
-async function asProcesses(spawn: (execution: string) => StretchProcess): Promise<Record<string, unknown>> {
-  const load = shardflow.modules[STRETCH];
-  if (load === undefined) throw new Error(`the component has no module ${STRETCH}`);
+/** A module of the component, each call of whose action is a process. */
+async function asProcesses(
+  path: string,
+  name: string,
+  spawn: (args: unknown) => StretchProcess,
+): Promise<Record<string, unknown>> {
+  const load = shardflow.modules[path];
+  if (load === undefined) throw new Error(`the component has no module ${path}`);
   // A registered function holds its handler under a name that its type leaves out.
-  type Registered = { _handler(ctx: ActionCtx, args: StretchArgs): Promise<unknown> };
-  const original = (await load()) as { runStretch: Registered };
-  const { runStretch } = original;
-  const _handler = async (ctx: ActionCtx, args: StretchArgs) =>
-    await spawn(args.fence.executionId).run(async (inner) => await runStretch._handler(inner, args), ctx);
-  return { ...original, runStretch: Object.assign(() => undefined, runStretch, { _handler }) };
+  type Registered = { _handler(ctx: ActionCtx, args: unknown): Promise<unknown> };
+  const original = (await load()) as Record<string, Registered>;
+  const action = original[name]!;
+  const _handler = async (ctx: ActionCtx, args: unknown) =>
+    await spawn(args).run(async (inner) => await action._handler(inner, args), ctx);
+  return { ...original, [name]: Object.assign(() => undefined, action, { _handler }) };
 }
 
 const tablesOf = (schema: { tables: object }) => Object.keys(schema.tables);

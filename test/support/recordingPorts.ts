@@ -41,8 +41,8 @@ export type WorldOptions = {
   writeMs?: number;
   /** How long a read takes. */
   readMs?: number;
-  /** Asked before and after each write; a throw loses the request, or the reply. */
-  onWrite?: (moment: "request" | "reply", flush: number) => void;
+  /** Asked before and after each write whether the request is refused, or its reply is lost. */
+  isLost?: (moment: "request" | "reply", write: number) => boolean;
 };
 
 /** A call of a function, a model or the database, in the order they were made. */
@@ -53,6 +53,8 @@ export type Call = {
   args?: JsonObject;
   /** It threw at once. */
   failed: boolean;
+  /** When it had ended; a mutation ends as it begins. */
+  endedAt?: number;
   /** Keys of the node runs that were stored when it was made. */
   durable: string[];
 };
@@ -88,6 +90,7 @@ export class World {
   readonly #options: WorldOptions;
   readonly #plan: string;
   #flushIds = 0;
+  #writes = 0;
   #chance = 0;
 
   constructor(options: WorldOptions) {
@@ -208,15 +211,16 @@ export class World {
   }
 
   #write<T>(owner: { dead: boolean }, transaction: () => T): Promise<T> {
-    const { writeMs = 0, onWrite } = this.#options;
-    const flush = this.flushes.length;
+    const { writeMs = 0, isLost = () => false } = this.#options;
+    const write = ++this.#writes;
     return this.#answer(
       owner,
       async () => {
-        onWrite?.("request", flush);
+        // What Convex says when other transactions were first each time; nothing was written.
+        if (isLost("request", write)) throw new Error("OptimisticConcurrencyControlFailure: it changed meanwhile");
         const answer = transaction();
         if (writeMs > 0) await this.clock.sleep(writeMs);
-        onWrite?.("reply", flush);
+        if (isLost("reply", write)) throw new Error("the connection broke");
         return answer;
       },
       0,
@@ -296,7 +300,7 @@ export class World {
     record.args = converted;
     const call = this.calls.filter((one) => one.name === name).length;
     try {
-      return this.#counted(called.run(converted, call));
+      return this.#counted(record, called.run(converted, call));
     } catch (error) {
       record.failed = true;
       throw error;
@@ -306,9 +310,9 @@ export class World {
   #callModel(request: ModelRequest, signal: AbortSignal): ModelResult | Promise<ModelResult> {
     const { model } = this.#options;
     if (model === undefined) throw new Error("this world has no model");
-    this.#record("model", request.model);
+    const record = this.#record("model", request.model);
     const call = this.calls.filter(({ kind }) => kind === "model").length;
-    return this.#counted(model(structuredClone(request), signal, call)) as ModelResult | Promise<ModelResult>;
+    return this.#counted(record, model(structuredClone(request), signal, call)) as ModelResult | Promise<ModelResult>;
   }
 
   #record(kind: string, name: string): Call {
@@ -318,9 +322,13 @@ export class World {
   }
 
   /** Counts what takes time while it does. */
-  #counted(result: unknown): unknown {
+  #counted(call: Call, result: unknown): unknown {
+    call.endedAt = this.clock.now;
     if (!(result instanceof Promise)) return result;
     this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight);
-    return result.finally(() => this.inFlight--);
+    return result.finally(() => {
+      this.inFlight--;
+      call.endedAt = this.clock.now;
+    });
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The stretch action as an operating system would see it: a process that can be stopped at every await.
+ * An action of the component as an operating system would see it: a process that can be stopped at every await.
  *
- * Each run of `stretch.runStretch` gets a context, timers, a fetch and abort signals of its own, which count what is
+ * Each run of an action gets a context, timers, a fetch and abort signals of its own, which count what is
  * open and pass every await by a breakpoint. A process that is killed makes no call and fires no timer any more; one
  * that is frozen does both later. The code under test is untouched.
  */
@@ -50,6 +50,8 @@ export type Held = { point: Point; process: StretchProcess; release: () => void 
 
 export class StretchProcess {
   readonly execution: string;
+  /** The action it runs. */
+  readonly name: string;
   readonly #kernel: Kernel;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #dead = false;
@@ -64,8 +66,9 @@ export class StretchProcess {
   /** How it ended; null while it runs, and for ever when it was killed before. */
   end: { returned: unknown } | { threw: unknown } | null = null;
 
-  constructor(execution: string, kernel: Kernel) {
+  constructor(execution: string, name: string, kernel: Kernel) {
     this.execution = execution;
+    this.name = name;
     this.#kernel = kernel;
   }
 
@@ -87,13 +90,13 @@ export class StretchProcess {
 
   async run(handler: (ctx: ActionCtx) => Promise<unknown>, ctx: ActionCtx): Promise<unknown> {
     this.#takeGlobals();
-    await this.#call("begin", "runStretch", async () => undefined);
+    await this.#call("begin", this.name, async () => undefined);
     const end = await handler(this.#context(ctx)).then(
       (returned: unknown) => ({ returned }),
       (threw: unknown) => ({ threw }),
     );
     this.end = end;
-    await this.#call("return", "runStretch", async () => undefined);
+    await this.#call("return", this.name, async () => undefined);
     // Convex ignores what an action returns after its job was canceled; convex-test fails on it.
     if (this.#wasFrozen) await never;
     if ("threw" in end) throw end.threw;
@@ -236,7 +239,7 @@ function nameOf(fn: FunctionReference<"query" | "mutation" | "action"> | string)
 
 function countedControllers(
   Controller: typeof AbortController,
-  count: (change: number) => void,
+  count: (change: number) => unknown,
 ): typeof AbortController {
   return class extends Controller {
     constructor() {
@@ -249,6 +252,7 @@ function countedControllers(
         if (!listeners.has(listener)) count(1);
         listeners.add(listener);
         add(type, listener, options);
+        if (options?.once === true) add(type, () => listeners.delete(listener) && count(-1), { once: true });
       }) as typeof signal.addEventListener;
       signal.removeEventListener = ((type: string, listener: EventListener) => {
         if (listeners.delete(listener)) count(-1);

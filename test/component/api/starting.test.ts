@@ -1,8 +1,8 @@
 /** startWorkflow and startWorkflowBatch: what is started, with which version, when nothing is. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { MAX_BATCH_STARTS, MAX_KEY_LENGTH, MAX_TAG_LENGTH, MAX_TAGS } from "../../../src/shared/limits.js";
-import { api, preload } from "../../support/harness.js";
-import { DAY, echo, refusal, refusedWithoutATrace, START, startWorld } from "../../support/hosts/api/world.js";
+import { api } from "../../support/harness.js";
+import { DAY, echo, preload, refusal, refusedWithoutATrace, START, startWorld } from "../../support/hosts/api/world.js";
 
 beforeAll(preload);
 

@@ -115,7 +115,11 @@ test("an execution whose every stretch dies fails in the end, with the evidence"
   expect(described.events.filter(({ type }) => type === "reclaimed")).toHaveLength(MAX_CRASHES);
   const tables = await world.tables();
   expect(tables.completions).toMatchObject([{ executionId: id, status: "failed" }]);
-  expect([tables.effects, tables["shardflow/tasks"], tables["shardflow/waits"]]).toEqual([undefined, undefined, undefined]);
+  expect([tables.effects, tables["shardflow/tasks"], tables["shardflow/waits"]]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
   expect(tables["shardflow/positions"]).toMatchObject([{ ended: true }]);
   await expectCleansUp(world, [id]);
 });

@@ -79,7 +79,7 @@ describe("steps", () => {
     ["slicing", "input.map(x, input.slice(1))"],
     ["sums", "input.map(x, input.sum())"],
     ["flattening", "input.map(x, input).flatten()"],
-    ["failures that are outvoted", "input.all(x, input.exists(y, y.gone) || true)"],
+    ["failures that are outvoted", "range(20000).exists(x, x.gone) || true"],
     ["looking through long text", 'range(1000).map(x, text.contains("b"))'],
     ["comparing long texts", "range(1000).map(x, text == other || text < other)"],
     ["measuring long text", "range(1000).map(x, size(text))"],

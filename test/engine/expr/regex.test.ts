@@ -27,6 +27,7 @@ describe("ordinary patterns", () => {
     ["\\b(error|fail(ed|ure)?)\\b", ["it failed.", "error"], ["errors", "failing"]],
     ["(?i)^(yes|ja|да)$", ["YES", "Да"], ["yess"]],
     ["(?s)^a.b$", ["a\nb"], ["ab"]],
+    ["(?i)^ß$", ["ß"], ["S", "s"]],
     ["^a.b$", ["a b", "a😀b"], ["a\nb"]],
     ["(?i)[^a-z]", ["1"], ["ABC"]],
     ["^\\u00e9\\x41\\u{1F600}\\t\\/$", ["éA😀\t/"], ["e"]],

@@ -8,7 +8,7 @@ import { expect, onTestFinished, vi } from "vitest";
 import { shardflowErrorData, type ErrorCode, type ShardflowErrorData } from "../../../../src/shared/errors.js";
 import type { Json } from "../../../../src/shared/json.js";
 import shardflow from "../../../../src/test.js";
-import { api, runToQuiet, runUntil } from "../../harness.js";
+import { api, preload as preloadComponent, runToQuiet, runUntil } from "../../harness.js";
 import { inside } from "../../inside.js";
 import { hostModules } from "./modules.js";
 import hostSchema from "./schema.js";
@@ -64,6 +64,12 @@ export const looping = (name = "looping", maxIterations = 1_000): Source => ({
     end: { type: "output", value: "{{ vars.last }}" },
   },
 });
+
+/** Imports every module once: an import takes real time, and virtual time would run ahead of it. For `beforeAll`. */
+export async function preload(): Promise<void> {
+  await preloadComponent();
+  for (const load of Object.values(hostModules)) await load();
+}
 
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
