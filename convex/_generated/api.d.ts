@@ -12,6 +12,8 @@ import type * as draftAndRewrite from "../draftAndRewrite.js";
 import type * as enrichList from "../enrichList.js";
 import type * as setup from "../setup.js";
 import type * as shardflow from "../shardflow.js";
+import type * as stress_actions from "../stress/actions.js";
+import type * as stress_setup from "../stress/setup.js";
 import type * as team from "../team.js";
 import type * as ticketTriage from "../ticketTriage.js";
 
@@ -26,6 +28,8 @@ declare const fullApi: ApiFromModules<{
   enrichList: typeof enrichList;
   setup: typeof setup;
   shardflow: typeof shardflow;
+  "stress/actions": typeof stress_actions;
+  "stress/setup": typeof stress_setup;
   team: typeof team;
   ticketTriage: typeof ticketTriage;
 }>;

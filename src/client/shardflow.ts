@@ -46,7 +46,7 @@ export type Defaults = {
  */
 export type OnConflict = "return" | "reject" | "replace";
 
-/** A mutation that takes {@link vOnCompleteArgs}. It runs exactly once, after the execution has ended. */
+/** A mutation that takes `vOnCompleteArgs`. It runs exactly once, after the execution has ended. */
 export type OnCompleteFunction = FunctionReference<"mutation", FunctionVisibility, OnCompleteArgs, unknown>;
 
 /** What one execution is started with. */
@@ -111,6 +111,9 @@ export type PageArgs = {
 
 /**
  * Runs definitions durably.
+ *
+ * Inputs, outputs and contexts are JSON values of any kind, also with keys that Convex refuses (`$ref`, `größe`). To hand
+ * one on as the result of a Convex function, return `JSON.stringify(value)`, as the functions of `exposeApi` do.
  *
  * @example
  * ```ts

@@ -63,7 +63,7 @@ export type Completion = Omit<OnCompleteArgs, "executionId" | "result" | "contex
 /**
  * Turns the arguments of an onComplete function into values.
  *
- * @param args - The arguments, as {@link vOnCompleteArgs} describes them.
+ * @param args - The arguments, as `vOnCompleteArgs` describes them.
  * @returns The same with `result.output`, `result.error.cause` and `context` as values.
  * @throws {VALUE_NOT_JSON} when a field that holds JSON text does not; never for what the component sends.
  * @example

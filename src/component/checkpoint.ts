@@ -7,7 +7,7 @@
 import { v } from "convex/values";
 import type { FunctionHandle } from "convex/server";
 import { checkFence, type FenceVerdict } from "../engine/fence.js";
-import { createSecretScope, parseSecrets } from "../engine/secrets.js";
+import { createSecretScope, lazySecrets } from "../engine/secrets.js";
 import { checkValueSize, fromConvexResult, toConvexArgs } from "../engine/values.js";
 import {
   vCommitReply,
@@ -22,8 +22,10 @@ import {
 import { shardflowError } from "../shared/errors.js";
 import { fromJsonText, isJsonObject } from "../shared/json.js";
 import { MAX_VALUE_BYTES, MB } from "../shared/limits.js";
+import { vNodeError } from "../shared/values.js";
 import type { Doc } from "./_generated/dataModel.js";
 import { env, internalMutation, internalQuery, type MutationCtx, type QueryCtx } from "./_generated/server.js";
+import { dropPending, endExecution } from "./model/ending.js";
 import { applyProgress, insertRun } from "./model/progress.js";
 import { loadValue } from "./model/values.js";
 
@@ -68,7 +70,7 @@ export const commitUserMutation = internalMutation({
       return { kind: "committed", output: await recordedOutput(ctx, row, run.key) };
     if (row === null || verdict !== "apply") return { kind: refusal(verdict) };
 
-    const secrets = createSecretScope(parseSecrets(env.SHARDFLOW_SECRETS), secretNonce);
+    const secrets = createSecretScope(lazySecrets(env.SHARDFLOW_SECRETS), secretNonce);
     const rendered = secrets.resolve(fromJsonText(args, "the arguments"), "app");
     if (!isJsonObject(rendered))
       throw shardflowError("VALUE_NOT_CONVEX", { message: "The arguments are not an object." });
@@ -92,6 +94,21 @@ export const commitUserMutation = internalMutation({
       endedAt: now,
     });
     return after.verdict === "canceled" ? { kind: "canceled" } : { kind: "committed", output };
+  },
+});
+
+/** Fails the execution of a stretch that cannot read what is stored: the next one would read the same. */
+export const giveUp = internalMutation({
+  args: { fence: vFence, error: vNodeError },
+  returns: v.null(),
+  handler: async (ctx, { fence, error }) => {
+    const { row, owner } = await ownership(ctx, fence);
+    const execution = await ctx.db.get("executions", fence.executionId);
+    if (row === null || execution === null || !owner) return null;
+    await ctx.db.patch("positions", row._id, { ended: true });
+    await dropPending(ctx, fence.executionId);
+    await endExecution(ctx, execution, { event: "fail", error }, Date.now());
+    return null;
   },
 });
 

@@ -36,7 +36,8 @@ export const runStretches = internalAction({
         await ctx.runMutation(internal.settle.crashed, { fence, why });
       }
     };
-    await Promise.all(fences.map(run));
+    // All of them: one whose end could not be reported is found by `settle`, when the others have ended.
+    await Promise.allSettled(fences.map(run));
     return null;
   },
 });

@@ -1,11 +1,13 @@
 /** What a stretch reads: at its start, and later only what an expression asks for. Internal queries. */
 import { v } from "convex/values";
 import { vFence, vPassError, type PassError } from "../shared/checkpoint.js";
+import { shardflowError } from "../shared/errors.js";
 import { vNodeError } from "../shared/values.js";
-import type { Doc } from "./_generated/dataModel.js";
+import type { Doc, Id } from "./_generated/dataModel.js";
 import { internalQuery, type QueryCtx } from "./_generated/server.js";
 import { loadSettings } from "./model/config.js";
 import { dataOf } from "./model/ending.js";
+import { shardOf } from "./model/shards.js";
 import { loadVersionText } from "./model/versions.js";
 import { loadValue } from "./model/values.js";
 
@@ -43,14 +45,14 @@ export const stretch = internalQuery({
       .first();
     const execution = await ctx.db.get("executions", fence.executionId);
     if (canceled !== null || execution === null) return null;
-    const { scope, definition, version, versionId, shardIndex, startedAt } = execution;
+    const { scope, definition, version, versionId, startedAt } = execution;
     const plan = await loadVersionText(ctx, versionId, "plan");
     return {
       scope,
       definition,
       version,
       versionId,
-      shardIndex,
+      shardIndex: shardOf(execution),
       startedAt,
       lastSeq: position.lastSeq,
       nodeRuns: position.nodeRuns,
@@ -106,8 +108,8 @@ export const input = internalQuery({
   args: { executionId: v.id("executions") },
   returns: v.string(),
   handler: async (ctx, { executionId }) => {
-    const data = await dataOf(ctx, executionId);
-    return data === null ? "null" : await loadValue(ctx, executionId, data.input);
+    const data = await valuesOf(ctx, executionId);
+    return await loadValue(ctx, executionId, data.input);
   },
 });
 
@@ -115,10 +117,19 @@ export const context = internalQuery({
   args: { executionId: v.id("executions") },
   returns: v.union(v.null(), v.string()),
   handler: async (ctx, { executionId }) => {
-    const data = await dataOf(ctx, executionId);
-    return data?.context === undefined ? null : await loadValue(ctx, executionId, data.context);
+    const { context } = await valuesOf(ctx, executionId);
+    return context === undefined ? null : await loadValue(ctx, executionId, context);
   },
 });
+
+async function valuesOf(ctx: QueryCtx, executionId: Id<"executions">): Promise<Doc<"executionData">> {
+  const data = await dataOf(ctx, executionId);
+  if (data !== null) return data;
+  throw shardflowError("CORRUPT_ROW", {
+    message: "The input is missing: there is no row with the values.",
+    executionId,
+  });
+}
 
 /** Results of finished runs by key; keys that have none are left out. */
 export const runs = internalQuery({

@@ -4,23 +4,27 @@
  * Pumps, watchdogs and wakes are scheduled mutations, which Convex never loses. But an operator can cancel scheduled
  * functions, and a deploy can remove the function of a job. Then a flag says "running" and nothing runs; this finds it.
  * A chain that is alive after all notices the new generation and ends itself, so a needless revival does no harm.
+ * A task whose shard is none is in the queue of no shard: it is moved to shard 0, like every such row.
  */
 import { v } from "convex/values";
 import { MAX_SHARDS, MINUTE, START_LEASE_MS } from "../shared/limits.js";
 import { internal } from "./_generated/api.js";
+import type { Doc } from "./_generated/dataModel.js";
 import { internalMutation, type MutationCtx } from "./_generated/server.js";
-import { executorRow, NEW_LANE, RESUMED_LANE } from "./model/queue.js";
+import { ensureRunning, executorRow, NEW_LANE, RESUMED_LANE } from "./model/queue.js";
+import { shardOf } from "./model/shards.js";
 
 /** A healthy pump looks five times a second; a queue this old is stuck, or full. */
 const STUCK_AFTER_MS = 2 * MINUTE;
 const WAKE_BATCH = 100;
+const STRAY_BATCH = 100;
 
 export const revive = internalMutation({
   args: {},
-  returns: v.object({ pumps: v.number(), watches: v.number(), wakes: v.number() }),
+  returns: v.object({ pumps: v.number(), watches: v.number(), wakes: v.number(), strays: v.number() }),
   handler: async (ctx) => {
     const now = Date.now();
-    const counts = { pumps: 0, watches: 0, wakes: 0 };
+    const counts = { pumps: 0, watches: 0, wakes: 0, strays: await adoptStrays(ctx) };
     for (let shardIndex = 0; shardIndex < MAX_SHARDS; shardIndex++) {
       const row = await executorRow(ctx, shardIndex);
       if (row === null) continue;
@@ -41,6 +45,31 @@ export const revive = internalMutation({
     return counts;
   },
 });
+
+/** What index order puts before shard 0, after the last shard (with all that is no number), and in between. */
+async function adoptStrays(ctx: MutationCtx): Promise<number> {
+  const strays = await tasksBetween(ctx, null, 0);
+  for (let shardIndex = 0; shardIndex < MAX_SHARDS - 1; shardIndex++) {
+    strays.push(...(await tasksBetween(ctx, shardIndex, shardIndex + 1)));
+  }
+  strays.push(...(await tasksBetween(ctx, MAX_SHARDS - 1, null)));
+  for (const task of strays) {
+    const shardIndex = shardOf(task);
+    await ctx.db.patch("tasks", task._id, { shardIndex });
+    await ensureRunning(ctx, shardIndex);
+  }
+  return strays.length;
+}
+
+async function tasksBetween(ctx: MutationCtx, after: number | null, before: number | null): Promise<Doc<"tasks">[]> {
+  return await ctx.db
+    .query("tasks")
+    .withIndex("by_shard_state_lane_order", (q) => {
+      if (after === null) return q.lt("shardIndex", before ?? 0);
+      return before === null ? q.gt("shardIndex", after) : q.gt("shardIndex", after).lt("shardIndex", before);
+    })
+    .take(STRAY_BATCH);
+}
 
 async function hasStuckQueue(ctx: MutationCtx, shardIndex: number, now: number): Promise<boolean> {
   for (const lane of [RESUMED_LANE, NEW_LANE]) {

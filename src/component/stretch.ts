@@ -7,13 +7,14 @@ import { v } from "convex/values";
 import type { FunctionHandle } from "convex/server";
 import { isCurrentPlan, readPlan, writePlan } from "../engine/definition/planCache.js";
 import type { Plan } from "../engine/plan.js";
-import { parseSecrets } from "../engine/secrets.js";
+import { lazySecrets } from "../engine/secrets.js";
 import { readPosition } from "../engine/storedPosition.js";
 import { toConvexArgs } from "../engine/values.js";
 import { callModel, hostOfModel, readModelConfig } from "../models/callModel.js";
 import { vFence, type Fence } from "../shared/checkpoint.js";
 import { shardflowError } from "../shared/errors.js";
-import { fromJsonText, isJsonObject, type Json } from "../shared/json.js";
+import { fromStoredText, isJsonObject, type Json, type JsonObject } from "../shared/json.js";
+import { toNodeError } from "../shared/nodeError.js";
 import type { Binding } from "../walker/nodes/context.js";
 import type { PriorPass, StretchPorts } from "../walker/ports.js";
 import type { Stretch } from "../walker/state.js";
@@ -26,29 +27,46 @@ export const runStretch = internalAction({
   args: { fence: vFence },
   returns: v.string(),
   handler: async (ctx, { fence }) => {
-    const startedAt = Date.now();
-    const loaded = await ctx.runQuery(internal.load.stretch, { fence });
-    if (loaded === null) return "stale";
-    const { plan, bindings } = await readyPlan(ctx, loaded);
-    const variables = fromJsonText(loaded.variables, "the variables");
-    const { scope, definition, version, shardIndex } = loaded;
-    const secretNonce = crypto.randomUUID();
-    const stretch: Stretch = {
-      execution: { id: fence.executionId, scope, definition, version, shardIndex, startedAt: loaded.startedAt },
-      plan,
-      position: readPosition(loaded.position, plan),
-      variables: isJsonObject(variables) ? variables : {},
-      lastSeq: loaded.lastSeq,
-      nodeRuns: loaded.nodeRuns,
-      bindings,
-      secrets: parseSecrets(env.SHARDFLOW_SECRETS),
-      secretNonce,
-      startedAt,
-      budgetMs: loaded.budgetMs,
-    };
-    return await walk(stretch, ports(ctx, fence, secretNonce));
+    try {
+      return await runOne(ctx, fence);
+    } catch (thrown) {
+      const { cause: _, ...error } = toNodeError(thrown);
+      // Everything else is a crash, which settle answers with another stretch.
+      if (error.code !== "CORRUPT_ROW") throw thrown;
+      await ctx.runMutation(internal.checkpoint.giveUp, { fence, error });
+      return "failed";
+    }
   },
 });
+
+async function runOne(ctx: ActionCtx, fence: Fence): Promise<string> {
+  const startedAt = Date.now();
+  const loaded = await ctx.runQuery(internal.load.stretch, { fence });
+  if (loaded === null) return "stale";
+  const { plan, bindings } = await readyPlan(ctx, loaded);
+  const { scope, definition, version, shardIndex } = loaded;
+  const secretNonce = crypto.randomUUID();
+  const stretch: Stretch = {
+    execution: { id: fence.executionId, scope, definition, version, shardIndex, startedAt: loaded.startedAt },
+    plan,
+    position: readPosition(loaded.position, plan),
+    variables: readVariables(loaded.variables),
+    lastSeq: loaded.lastSeq,
+    nodeRuns: loaded.nodeRuns,
+    bindings,
+    secrets: lazySecrets(env.SHARDFLOW_SECRETS),
+    secretNonce,
+    startedAt,
+    budgetMs: loaded.budgetMs,
+  };
+  return await walk(stretch, ports(ctx, fence, secretNonce));
+}
+
+function readVariables(text: string): JsonObject {
+  const variables = fromStoredText(text, "the variables");
+  if (isJsonObject(variables)) return variables;
+  throw shardflowError("CORRUPT_ROW", { message: "The stored variables are not an object." });
+}
 
 type Loaded = { plan: string; versionId: string; bindings: Array<{ name: string; kind: string; handle: string }> };
 

@@ -13,6 +13,7 @@ import { secretPatterns } from "./secretPattern.js";
 
 export type Secret = { readonly value: string; readonly hosts: readonly string[] };
 export type SecretTable = ReadonlyMap<string, Secret>;
+export type SecretSource = Pick<SecretTable, "get">;
 
 /** The "host" of action nodes: the app's own functions. */
 export const APP_HOST = "app";
@@ -49,6 +50,12 @@ export function parseSecrets(text: string | undefined): SecretTable {
       { value, hosts: hosts.map((host) => host.toLowerCase()) },
     ]),
   );
+}
+
+/** Reads the configuration when a secret is first asked for: a mistake in it is told by the nodes that use one. */
+export function lazySecrets(text: string | undefined): SecretSource {
+  let table: SecretTable | undefined;
+  return { get: (name) => (table ??= parseSecrets(text)).get(name) };
 }
 
 function problemsOf(name: string, entry: Json, ordinal: number): string[] {
@@ -102,7 +109,7 @@ export type SecretScope = {
  * Secrets for one attempt of a node.
  * @param nonce - at least 22 random characters of `A-Z a-z 0-9 _ -` (128 bits), drawn for this attempt alone.
  */
-export function createSecretScope(table: SecretTable, nonce: string): SecretScope {
+export function createSecretScope(table: SecretSource, nonce: string): SecretScope {
   if (!NONCE.test(nonce)) {
     throw shardflowError("INTERNAL", { message: "The nonce of a secret scope is too short. Please report it." });
   }

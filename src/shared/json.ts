@@ -96,6 +96,18 @@ export function fromJsonText(text: string, what: string): Json {
   }
 }
 
+/**
+ * Reads JSON text that was stored by this component.
+ * @throws {CORRUPT_ROW} when it is not JSON any more.
+ */
+export function fromStoredText(text: string, what: string): Json {
+  try {
+    return fromJsonText(text, what);
+  } catch {
+    throw shardflowError("CORRUPT_ROW", { message: `What is stored as ${what} is not JSON.` });
+  }
+}
+
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

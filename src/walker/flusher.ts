@@ -48,12 +48,15 @@ export class Flusher {
   #durableEffects = 0;
   #failure: { error: unknown } | null = null;
   #busy: Promise<void> | null = null;
+  /** When the database last said that this stretch owns the execution (ms); the start of the call counts. */
+  fencedAt: number;
 
   constructor(ports: StretchPorts, ticker: Ticker, lastSeq: number, position: () => string) {
     this.#ports = ports;
     this.#ticker = ticker;
     this.#seq = lastSeq;
     this.#position = position;
+    this.fencedAt = ports.now();
   }
 
   /** Records a finished run. `effect`: it had side effects, so it must be durable before the next effect. */
@@ -137,6 +140,7 @@ export class Flusher {
     await this.#next(async () => {
       if (!isWanted()) throw new StretchStopped("stale");
       const recorded = this.#effects;
+      const sentAt = this.#ports.now();
       const taken = this.#take();
       const progress = this.#progress(taken, exitedPosition());
       try {
@@ -149,6 +153,7 @@ export class Flusher {
       }
       this.#seq = progress.seq;
       this.#durableEffects = recorded;
+      this.fencedAt = sentAt;
       moveOn();
     });
     return output;
@@ -174,6 +179,7 @@ export class Flusher {
   }
 
   async #send(conclusion?: Conclusion): Promise<void> {
+    const sentAt = this.#ports.now();
     const recorded = this.#effects;
     const progress = this.#progress(this.#take(), this.#position());
     if (conclusion !== undefined) progress.conclusion = conclusion;
@@ -189,6 +195,7 @@ export class Flusher {
     }
     this.#seq = progress.seq;
     this.#durableEffects = recorded;
+    this.fencedAt = sentAt;
   }
 
   async #commitOnce(progress: Progress, run: CommittedRun, handle: string, args: Json): Promise<string> {

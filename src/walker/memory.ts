@@ -8,7 +8,7 @@
 import type { LoopNode, Plan, PlanNode, Reads } from "../engine/plan.js";
 import { loopOf, passLevels, runKey, type Position } from "../engine/position.js";
 import { shardflowError } from "../shared/errors.js";
-import { fromJsonText, isJsonObject, type Json, type JsonObject } from "../shared/json.js";
+import { fromStoredText, isJsonObject, type Json, type JsonObject } from "../shared/json.js";
 import type { StoredNodeError } from "../shared/values.js";
 import type { StretchPorts } from "./ports.js";
 
@@ -102,13 +102,13 @@ export class Memory {
   }
 
   async #loadInput(): Promise<Json> {
-    return (this.#input ??= fromJsonText(await this.#ports.loadInput(), "the input"));
+    return (this.#input ??= fromStoredText(await this.#ports.loadInput(), "the input"));
   }
 
   async #loadContext(): Promise<Json> {
     if (this.#context === undefined) {
       const text = await this.#ports.loadContext();
-      this.#context = text === null ? null : fromJsonText(text, "the context");
+      this.#context = text === null ? null : fromStoredText(text, "the context");
     }
     return this.#context;
   }
@@ -146,7 +146,7 @@ export class Memory {
         const text = prior.output ?? "null";
         const value: Json =
           prior.error === null
-            ? { output: fromJsonText(text, `the output of ${prior.key}`) }
+            ? { output: fromStoredText(text, `the output of ${prior.key}`) }
             : { error: errorForExpressions(prior.error) };
         found.set(prior.key, value);
         this.#keep(prior.key, { value, bytes: text.length });
@@ -182,7 +182,7 @@ export class Memory {
 
   async #loadItems(loopKey: string): Promise<Json[]> {
     const text = await this.#ports.loadPayload(itemsName(loopKey));
-    const items = text === null ? null : fromJsonText(text, `the items of ${loopKey}`);
+    const items = text === null ? null : fromStoredText(text, `the items of ${loopKey}`);
     if (!Array.isArray(items))
       throw shardflowError("CORRUPT_ROW", { message: `The items of loop "${loopKey}" are missing.` });
     this.#items.set(loopKey, items);
@@ -194,7 +194,7 @@ export class Memory {
 export const itemsName = (loopKey: string) => `items:${loopKey}`;
 
 function errorForExpressions(error: StoredNodeError): JsonObject {
-  const cause = error.cause === undefined ? {} : { cause: fromJsonText(error.cause, "the cause of an error") };
+  const cause = error.cause === undefined ? {} : { cause: fromStoredText(error.cause, "the cause of an error") };
   return { code: error.code, class: error.class, message: error.message, ...cause };
 }
 

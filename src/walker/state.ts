@@ -5,7 +5,7 @@
  */
 import type { Plan, PlanNode } from "../engine/plan.js";
 import type { Position, Token } from "../engine/position.js";
-import type { SecretTable } from "../engine/secrets.js";
+import type { SecretSource } from "../engine/secrets.js";
 import type { Conclusion } from "../shared/checkpoint.js";
 import type { JsonObject } from "../shared/json.js";
 import type { StretchStopped } from "./flusher.js";
@@ -21,7 +21,7 @@ export type Stretch = {
   lastSeq: number;
   nodeRuns: number;
   bindings: ReadonlyMap<string, Binding>;
-  secrets: SecretTable;
+  secrets: SecretSource;
   /** Makes the markers of secrets unguessable for data. */
   secretNonce: string;
   startedAt: number;

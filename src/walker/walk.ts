@@ -26,6 +26,9 @@ import { Settling } from "./settling.js";
 import { WalkState, type Stretch } from "./state.js";
 import { Ticker } from "./ticker.js";
 
+/** How old the last proof of ownership may be when an effect starts. */
+const FENCE_FRESH_MS = 250;
+
 export type StretchEnd = Conclusion["kind"] | "canceled" | "stale" | "conflict";
 
 export async function walk(stretch: Stretch, ports: StretchPorts): Promise<StretchEnd> {
@@ -149,6 +152,7 @@ class Walk {
       return this.#settling.fail(token, node, this.#ports.now(), error);
     }
     if (executorOf(node).effect || this.#flusher.isFull) await this.#flusher.beforeEffect();
+    if (executorOf(node).effect) await this.#checkOwner(node);
     if (this.#state.isOver || this.#state.current(token) === null) return null;
     if (this.#flusher.isClean) this.#memory.trim();
 
@@ -156,6 +160,19 @@ class Walk {
     const outcome = await this.#attempts.make(token, node, startedAt);
     if (outcome === null || this.#state.isOver || this.#state.current(token) === null) return null;
     return this.#settling.settle(token, node, startedAt, outcome);
+  }
+
+  /**
+   * Asks whether the execution is still ours before an effect starts, unless a fenced write has just said so. Without
+   * it an effect that follows a long query, which writes nothing, could start after a cancel. A mutation has the fence
+   * in its own transaction.
+   */
+  async #checkOwner(node: PlanNode): Promise<void> {
+    if (this.#state.bindingOf(node)?.kind === "mutation") return;
+    const now = this.#ports.now();
+    if (now - this.#flusher.fencedAt <= FENCE_FRESH_MS) return;
+    if (await this.#ports.isOwner()) this.#flusher.fencedAt = now;
+    else this.#stop(new StretchStopped("stale"));
   }
 
   #hasTimeFor(node: PlanNode): boolean {

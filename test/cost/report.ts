@@ -37,7 +37,8 @@ export const COLUMNS: readonly Column[] = [
   },
   {
     head: "snapshot",
-    meaning: "those of the reads that were made with `useStaleSnapshot`: billed like others, but in conflict with nothing",
+    meaning:
+      "those of the reads that were made with `useStaleSnapshot`: billed like others, but in conflict with nothing",
     value: ({ snapshotReads }) => snapshotReads,
   },
   { head: "writes", meaning: "calls of insert, patch, replace and delete", value: ({ writes }) => writes },

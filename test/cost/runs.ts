@@ -133,7 +133,8 @@ async function advance(ms: number): Promise<void> {
 
 const tallyOf = (root: Root): Tally => sum([...root.runs.values()].map(({ tally }) => tally));
 
-export const perExecution = ({ executions }: Run, tally: Tally): Tally => combine([tally], (value) => value / executions);
+export const perExecution = ({ executions }: Run, tally: Tally): Tally =>
+  combine([tally], (value) => value / executions);
 
 export const totalOf = ({ roots }: Run): Tally => sum(roots.map(tallyOf));
 
@@ -151,11 +152,11 @@ export const idlePollsOf = ({ roots }: Run): Tally => sum(roots.filter(isIdlePol
 
 export const workOf = ({ roots }: Run): Tally => sum(roots.filter((root) => !isIdlePoll(root)).map(tallyOf));
 
-/** Tallies by component, the shards taken together. */
+/** Tallies by component path, the shards taken together; "" is the app. */
 export function byComponent({ roots }: Run): Map<string, Tally> {
   const parts = new Map<string, Tally[]>();
   for (const { component, tally } of roots.flatMap((root) => [...root.runs.values()])) {
-    const part = component === "" ? "app" : component.replace(/shard\d/, "shardK");
+    const part = component.replace(/shard\d/, "shardK");
     parts.set(part, [...(parts.get(part) ?? []), tally]);
   }
   return new Map([...parts].sort().map(([part, tallies]) => [part, sum(tallies)]));

@@ -1,6 +1,6 @@
 /** What an app's clients can do with exposed functions, and what they can find out. */
 import { exposeApi, Shardflow, type Authorize, type AuthorizeRequest, type DefinitionSource } from "convex-shardflow";
-import { convexTest } from "convex-test";
+import { convexTest, type TestConvex } from "convex-test";
 import { defineSchema, defineTable, makeFunctionReference } from "convex/server";
 import { v } from "convex/values";
 import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -39,7 +39,7 @@ type Name = keyof typeof exposed;
 const schema = defineSchema({ members: defineTable({ subject: v.string(), scope: v.string() }) });
 const FLOW = { name: "flow", nodes: { start: { type: "trigger" } } } satisfies DefinitionSource;
 
-type Caller = Pick<ReturnType<typeof convexTest<typeof schema>>, "query" | "mutation">;
+type Caller = Pick<TestConvex<typeof schema>, "query" | "mutation">;
 
 async function startApp() {
   const t = convexTest(schema, {

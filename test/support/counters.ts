@@ -211,7 +211,8 @@ async function count(call: Call, op: string, json: string, run: AsyncSyscall): P
     case "1.0/schedule":
     case "1.0/actions/schedule":
       call.counters.scheduled++;
-      return await run(op, json);
+      // What is scheduled begins anew, also with timers that hand the context on.
+      return await current.exit(() => run(op, json));
     case "1.0/cancel_job":
     case "1.0/actions/cancel_job":
       call.counters.canceled++;

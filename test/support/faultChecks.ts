@@ -33,8 +33,9 @@ const RESULT = {
 };
 
 /** Starts the flow with a callback and a context. */
-export async function startEverything(world: World): Promise<string> {
+export async function startEverything(world: World, more: { shardKey?: string } = {}): Promise<string> {
   return await world.start("everything", INPUT, {
+    ...more,
     context: JSON.stringify(CONTEXT),
     onComplete: await world.handle("functions:completed"),
   });
@@ -106,17 +107,26 @@ const STANDING = [
   /^shardflow\/shard\d\/workpool\/(globals|batchWorker\/workers|batchWorker\/workerState)$/,
 ];
 
-/** All rows that belong to executions, and any row that names one of these. */
+/** All rows of the component and its children that belong to executions, and any row that names one of these. */
 export function rowsOfExecutions(tables: Tables, executionIds: string[] = []): Tables {
-  const found: Tables = {};
-  for (const [table, rows] of Object.entries(tables)) {
-    // The host's own rows are the app's.
-    if (!table.startsWith("shardflow/")) continue;
-    const names = (row: Row) => executionIds.some((id) => asText(row).includes(id));
-    const owned = rows.filter((row) => !isStanding(table, row) || names(row));
-    if (owned.length > 0) found[table] = owned;
-  }
-  return found;
+  return ownRows(tables, (table, row) => !isStanding(table, row) || names(row, executionIds));
+}
+
+/** All rows of the component and its children that name one of the executions. */
+export function rowsNaming(tables: Tables, executionIds: string[]): Tables {
+  return ownRows(tables, (_table, row) => names(row, executionIds));
+}
+
+function ownRows(tables: Tables, wanted: (table: string, row: Row) => boolean): Tables {
+  // The rows of the host are the app's.
+  const own = Object.entries(tables).filter(([table]) => table.startsWith("shardflow/"));
+  const found = own.map(([table, rows]) => [table, rows.filter((row) => wanted(table, row))] as const);
+  return Object.fromEntries(found.filter(([, rows]) => rows.length > 0));
+}
+
+function names(row: Row, executionIds: string[]): boolean {
+  const text = asText(row);
+  return executionIds.some((id) => text.includes(id));
 }
 
 function isStanding(table: string, row: Row): boolean {

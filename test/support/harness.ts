@@ -4,6 +4,7 @@
  * Time is driven as leases need it: everything that can run now runs first, then the clock jumps to the next timer and
  * no further. (`vi.runAllTimers` would jump past leases.)
  */
+import { AsyncResource } from "node:async_hooks";
 import { convexTest } from "convex-test";
 import { vi } from "vitest";
 import { components } from "../../convex/_generated/api.js";
@@ -18,9 +19,24 @@ export type Harness = ReturnType<typeof startHarness>;
 /** A convex-test instance with the component installed as in convex/convex.config.ts. Call preload() once before. */
 export function startHarness() {
   vi.useFakeTimers({ now: START, toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] });
+  keepContextInTimers();
   const t = convexTest(hostSchema, hostModules);
   shardflow.register(t);
   return t;
+}
+
+/**
+ * convex-test knows by an AsyncLocalStorage which function a call comes from. A fake timer's callback runs in the
+ * context of whoever advances time; it must run in the context of whoever set it, as with real timers.
+ */
+function keepContextInTimers(): void {
+  const fake = globalThis.setTimeout;
+  const bound = (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) =>
+    fake(
+      AsyncResource.bind(() => callback(...args)),
+      ms,
+    );
+  globalThis.setTimeout = bound as typeof globalThis.setTimeout;
 }
 
 /** Imports every module once: the workflow handler hides `process` while it runs, and vite's loader needs it. */

@@ -1,6 +1,7 @@
 /** Builds the public views of executions and node runs from their rows. */
 import { runKey, type Position } from "../../engine/position.js";
 import { readPosition } from "../../engine/storedPosition.js";
+import { isShardflowError } from "../../shared/errors.js";
 import { INLINE_VALUE_BYTES } from "../../shared/limits.js";
 import type { ValueRef } from "../../shared/values.js";
 import { utf8Bytes } from "../../shared/json.js";
@@ -8,21 +9,21 @@ import type { ExecutionDescription, ExecutionStatusView, ExecutionSummary, NodeR
 import type { Doc } from "../_generated/dataModel.js";
 import type { QueryCtx } from "../_generated/server.js";
 import { dataOf, positionOf } from "./ending.js";
+import { shardOf } from "./shards.js";
 import { loadValue } from "./values.js";
 
 /** Events of one description; there are few by nature. */
 const MAX_EVENTS = 100;
 
 export function summaryView(execution: Doc<"executions">): ExecutionSummary {
-  const { _id, scope, definition, version, status, shardIndex, startedAt, endedAt, lastError, idempotencyKey } =
-    execution;
+  const { _id, scope, definition, version, status, startedAt, endedAt, lastError, idempotencyKey } = execution;
   return {
     executionId: _id,
     scope,
     definition,
     version,
     status,
-    shardIndex,
+    shardIndex: shardOf(execution),
     startedAt,
     ...(endedAt === undefined ? {} : { endedAt }),
     ...(lastError === undefined ? {} : { lastError }),
@@ -74,7 +75,7 @@ export async function describeExecution(ctx: QueryCtx, execution: Doc<"execution
     .query("events")
     .withIndex("by_execution", (q) => q.eq("executionId", id))
     .take(MAX_EVENTS);
-  const position = row === null ? null : readPosition(await loadValue(ctx, id, row.position), null);
+  const position = row === null ? null : await readablePosition(ctx, row);
   return {
     ...(await statusView(ctx, execution)),
     input: data === null ? "null" : await loadValue(ctx, id, data.input),
@@ -90,6 +91,16 @@ export async function describeExecution(ctx: QueryCtx, execution: Doc<"execution
     ...(callback === null ? {} : { callback: callbackView(callback) }),
     events: events.map(({ at, type, detail }) => ({ at, type, detail })),
   };
+}
+
+/** Null when it cannot be read: all else of the execution can still be looked at, and its error says what happened. */
+async function readablePosition(ctx: QueryCtx, row: Doc<"positions">): Promise<Position | null> {
+  try {
+    return readPosition(await loadValue(ctx, row.executionId, row.position), null);
+  } catch (error) {
+    if (isShardflowError(error, "CORRUPT_ROW")) return null;
+    throw error;
+  }
 }
 
 function placesOf(position: Position | null): ExecutionDescription["places"] {

@@ -8,10 +8,11 @@ import { EXECUTION_MACHINE } from "../../engine/machine/execution.js";
 import { move } from "../../engine/machine/machine.js";
 import type { ExecutionStatus } from "../../shared/status.js";
 import type { StoredNodeError } from "../../shared/values.js";
-import { truncateText } from "../../shared/nodeError.js";
+import { nodeError, truncateText } from "../../shared/nodeError.js";
 import { internal } from "../_generated/api.js";
 import type { Doc, Id } from "../_generated/dataModel.js";
 import type { MutationCtx, QueryCtx } from "../_generated/server.js";
+import { shardOf } from "./shards.js";
 import { storeValue } from "./values.js";
 
 export type Ending =
@@ -22,11 +23,13 @@ export type Ending =
 export async function endExecution(
   ctx: MutationCtx,
   execution: Doc<"executions">,
-  ending: Ending,
+  wanted: Ending,
   now: number,
 ): Promise<void> {
-  const status: ExecutionStatus = move(EXECUTION_MACHINE, execution.status, ending.event);
   const data = await dataOf(ctx, execution._id);
+  // A result that cannot be kept is none.
+  const ending = data === null && wanted.event === "succeed" ? withoutValues() : wanted;
+  const status: ExecutionStatus = move(EXECUTION_MACHINE, execution.status, ending.event);
   await ctx.db.patch("executions", execution._id, {
     status,
     endedAt: now,
@@ -34,6 +37,12 @@ export async function endExecution(
   });
   if (data !== null) await keepResult(ctx, data, ending);
   if (data?.onComplete !== undefined) await oweCallback(ctx, execution, data.onComplete);
+}
+
+function withoutValues(): Ending {
+  const message = "The row with the input is missing, so there is nowhere to keep the result.";
+  const { cause: _, ...error } = nodeError("CORRUPT_ROW", message);
+  return { event: "fail", error };
 }
 
 /** Deletes what would make the execution go on. */
@@ -105,7 +114,7 @@ async function keepResult(ctx: MutationCtx, data: Doc<"executionData">, ending: 
 async function oweCallback(ctx: MutationCtx, execution: Doc<"executions">, handle: string): Promise<void> {
   const outboxId = await ctx.db.insert("outbox", {
     executionId: execution._id,
-    shardIndex: execution.shardIndex,
+    shardIndex: shardOf(execution),
     handle,
     state: "pending",
     attempt: 0,

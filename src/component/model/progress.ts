@@ -12,6 +12,7 @@ import type { Doc } from "../_generated/dataModel.js";
 import type { MutationCtx } from "../_generated/server.js";
 import { endExecution, moveStatus } from "./ending.js";
 import { ensureRunning } from "./queue.js";
+import { shardOf } from "./shards.js";
 import { loadValue, replaceValue, storeValue } from "./values.js";
 
 /** @param committedRuns - Runs that the caller inserts itself, behind those of `progress`. */
@@ -55,11 +56,11 @@ export async function insertRun(
   run: FinishedRun,
 ): Promise<void> {
   const { output, passResult, ...fields } = run;
-  const { executionId, shardIndex } = row;
+  const { executionId } = row;
   const name = `${seq}.${ordinal}`;
   await ctx.db.insert("nodeRuns", {
     executionId,
-    shardIndex,
+    shardIndex: shardOf(row),
     seq,
     ordinal,
     ...fields,
@@ -126,15 +127,17 @@ async function conclude(
 ): Promise<void> {
   const execution = await ctx.db.get("executions", row.executionId);
   if (execution === null) throw shardflowError("CORRUPT_ROW", { message: `Execution ${row.executionId} is missing.` });
+  const shardIndex = shardOf(row);
   if (conclusion.kind === "yield") {
     await ctx.db.patch("tasks", fence.taskId, {
+      shardIndex,
       state: "queued",
       lane: 0,
       leaseEpoch: undefined,
       claimedAt: undefined,
       workflowId: undefined,
     });
-    await ensureRunning(ctx, row.shardIndex);
+    await ensureRunning(ctx, shardIndex);
     return;
   }
   await ctx.db.delete("tasks", fence.taskId);
@@ -148,7 +151,7 @@ async function conclude(
       await moveStatus(ctx, execution, "park");
       const waitId = await ctx.db.insert("waits", {
         executionId: execution._id,
-        shardIndex: row.shardIndex,
+        shardIndex,
         kind: "retry",
         node,
         wakeAt,

@@ -80,6 +80,8 @@ export async function startWorld() {
   for (const level of ["log", "info", "warn", "error"] as const) {
     vi.spyOn(console, level).mockImplementation((...parts) => void logged.push(parts.map(String).join(" ")));
   }
+  // Delays of retries are drawn at random; here each is half of the longest.
+  vi.spyOn(Math, "random").mockReturnValue(0.5);
   onTestFinished(() => {
     vi.restoreAllMocks();
     vi.unstubAllEnvs();
