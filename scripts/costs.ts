@@ -45,9 +45,12 @@ function page(tables: CostTable[]): string {
       "watchdogs and the removal of finished workflows.",
     ["| column | what is counted |", "| --- | --- |", ...COLUMNS.map((c) => `| ${c.head} | ${c.meaning} |`)].join("\n"),
     "**Idle polls** are looks of a workpool's loop that find nothing to do. A loop that is awake takes five a second, " +
-      "until two seconds after its last work. They come with time and with shards, not with nodes: where nodes take no " +
-      "time, a node adds none. Four shards take four times as many as one, for the same executions. What the app's own " +
-      "functions do is theirs and is not counted here; vanilla keeps its journal, Shardflow its node runs.",
+      "until two seconds after its last work. They come with time and with shards, not with nodes: four shards take four " +
+      "times as many as one for the same executions, and where nodes take no time, a node adds none. So the limits hold " +
+      "for everything that is counted on one shard, and for everything but idle polls on the default of four; the " +
+      "rows of four shards with their polls show what comes on top.",
+    "Both keep a record: vanilla its journal, which it reads again with every step, Shardflow its node runs, which it " +
+      "reads when an expression asks for one that an earlier stretch made.",
     "Not in these numbers: a node that takes longer than two seconds asks every two to five seconds whether it was " +
       "canceled (one read) and renews its lease once a minute; an `onComplete` callback takes three jobs. convex-test " +
       "runs transactions one after another and in no time: there are no conflicts and no retries here.",

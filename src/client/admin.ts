@@ -58,6 +58,8 @@ export class Admin {
   /**
    * All settings with their defaults filled in, and the limits that are fixed.
    *
+   * Guarantee: one snapshot, that of the calling query or mutation.
+   *
    * @returns The settings in effect.
    * @throws Nothing.
    * @example
@@ -72,6 +74,7 @@ export class Admin {
   /**
    * Tasks and executions of every shard.
    *
+   * Guarantee: one snapshot of all shards.
    * Cost: reads up to `countedTo` rows per count. For people and dashboards, not for hot paths.
    *
    * @returns The counts, and where counting stops.
@@ -88,6 +91,8 @@ export class Admin {
 
   /**
    * The onComplete callbacks that failed for good, oldest first; at most 200.
+   *
+   * Guarantee: a callback that is listed has had no effect; all of its tries were undone.
    *
    * @returns The executions they belong to, with the last error.
    * @throws Nothing.

@@ -74,6 +74,8 @@ export class Definitions {
   /**
    * Saves the draft of a definition. A draft may have problems; published versions are not touched.
    *
+   * Guarantee: with `expectedRevision` two editors never overwrite each other.
+   *
    * @param args - `source`, and `expectedRevision` to save only over the draft that was loaded (0: there is none).
    * @returns The new revision, and every problem of the draft.
    * @throws {DRAFT_CONFLICT} when the draft is at another revision. {VALUE_TOO_LARGE} {VALUE_NOT_JSON}
@@ -102,6 +104,8 @@ export class Definitions {
   /**
    * Finds every problem of a definition at once, without saving anything. Action names count as known once they were
    * synced.
+   *
+   * Guarantee: what has no problems here can be published, as long as the bound names stay.
    *
    * @param source - An object or JSON text.
    * @returns `valid`, and the problems with code, node, path and suggestion.
@@ -162,6 +166,8 @@ export class Definitions {
   /**
    * Makes an earlier version the active one. Running executions stay on theirs.
    *
+   * Guarantee: executions that start after the commit use that version.
+   *
    * @param args - The definition and the version.
    * @throws {DEFINITION_NOT_FOUND} {VERSION_NOT_FOUND} {DEFINITION_DELETING} when there is nothing to go back to.
    * @example
@@ -175,6 +181,8 @@ export class Definitions {
 
   /**
    * A definition with its draft and one version.
+   *
+   * Guarantee: a version never changes; draft and active version are one snapshot.
    *
    * @param args - The definition; `version` for another one than the active.
    * @returns The definition, or null when there is none of that name in that scope.
@@ -201,6 +209,8 @@ export class Definitions {
   /**
    * Lists the definitions of a scope, by name.
    *
+   * Guarantee: every definition is on exactly one page.
+   *
    * @param args - Scope and page; `limit` 1 to 200, default 50.
    * @returns One page.
    * @throws {ARGUMENT_INVALID} when `limit` is out of bounds.
@@ -219,6 +229,8 @@ export class Definitions {
 
   /**
    * One version as data to keep elsewhere. `publish({ source: exported.definition })` brings it back.
+   *
+   * Guarantee: the definition is as it was published.
    *
    * @param args - The definition; `version` for another one than the active.
    * @returns The version with its origin.

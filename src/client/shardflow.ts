@@ -118,7 +118,7 @@ export type PageArgs = {
  * @example
  * ```ts
  * export const flows = new Shardflow(components.shardflow, {
- *   actions: { "crm.lookUp": { kind: "query", fn: internal.crm.lookUp } },
+ *   actions: { "crm.lookUp": { kind: "query", fn: internal.ticketTriage.lookUpCustomer } },
  * });
  * ```
  */
@@ -162,7 +162,7 @@ export class Shardflow {
    *   definition: "ticket-triage",
    *   input: { subject: "Cannot log in", body: "Since yesterday.", email: "ada@example.com" },
    *   idempotencyKey: `ticket ${ticketId}`,
-   *   onComplete: internal.tickets.onTriaged,
+   *   onComplete: internal.ticketTriage.onTriaged,
    * });
    * ```
    */
@@ -186,8 +186,8 @@ export class Shardflow {
    * @example
    * ```ts
    * const executionIds = await shardflow.startWorkflowBatch(ctx, {
-   *   definition: "enrich-company",
-   *   items: domains.map((domain) => ({ input: { domain }, idempotencyKey: domain })),
+   *   definition: "enrich-list",
+   *   items: lists.map((domains) => ({ input: { domains } })),
    * });
    * ```
    */
@@ -241,6 +241,7 @@ export class Shardflow {
   /**
    * Status and result of an execution.
    *
+   * Guarantee: one snapshot, that of the calling query or mutation.
    * Cost: cheap to subscribe to; a query that calls it runs again when the status changes, not with every node.
    *
    * @param executionId - From {@link startWorkflow}.
@@ -259,6 +260,7 @@ export class Shardflow {
   /**
    * The row of an execution, without input and result.
    *
+   * Guarantee: one snapshot, that of the calling query or mutation.
    * Cost: one small document.
    *
    * @param executionId - Any string.
@@ -277,6 +279,7 @@ export class Shardflow {
   /**
    * Everything known of an execution in one snapshot: where it stands, what it waits for, variables, last errors.
    *
+   * Guarantee: one snapshot, that of the calling query or mutation.
    * Cost: reads input, variables and position; a query that calls it runs again with every checkpoint.
    *
    * @param executionId - From {@link startWorkflow}.
@@ -295,6 +298,7 @@ export class Shardflow {
   /**
    * Lists executions of a scope.
    *
+   * Guarantee: every execution of the filter is on exactly one page, as long as its status does not change meanwhile.
    * Cost: reads the rows of the page, nothing else.
    *
    * @param args - Filter and page. Without a filter: the whole scope.
@@ -311,6 +315,8 @@ export class Shardflow {
 
   /**
    * Lists the finished node runs of an execution, in the order they were recorded.
+   *
+   * Guarantee: every recorded run is on exactly one page; runs are added at the end and never change.
    *
    * @param executionId - From {@link startWorkflow}.
    * @param args - Page.
@@ -331,6 +337,8 @@ export class Shardflow {
   /**
    * The whole output of one node run.
    *
+   * Guarantee: an output never changes once it is recorded.
+   *
    * @param executionId - From {@link startWorkflow}.
    * @param key - `key` of a node run: the node's id, with the loop passes around it (`rewrite[2]/draft`).
    * @returns The value, or undefined when the run does not exist or has no output.
@@ -347,6 +355,8 @@ export class Shardflow {
 
   /**
    * Whether an execution was canceled: for long actions that want to stop early. Pass them `{{ execution.id }}`.
+   *
+   * Guarantee: true from the commit of the cancel on.
    *
    * @param executionId - Any string.
    * @returns True when canceled; false otherwise, also for an execution that is gone.
@@ -390,6 +400,8 @@ export class Shardflow {
 
   /**
    * The action names that are bound, and how their functions are called.
+   *
+   * Guarantee: one snapshot, that of the calling query or mutation.
    *
    * @returns The names, sorted. Those of an earlier deploy stay until a {@link sync} with `prune`.
    * @throws Nothing.

@@ -63,6 +63,8 @@ export type Completion = Omit<OnCompleteArgs, "executionId" | "result" | "contex
 /**
  * Turns the arguments of an onComplete function into values.
  *
+ * Guarantee: pure.
+ *
  * @param args - The arguments, as `vOnCompleteArgs` describes them.
  * @returns The same with `result.output`, `result.error.cause` and `context` as values.
  * @throws {VALUE_NOT_JSON} when a field that holds JSON text does not; never for what the component sends.
@@ -97,12 +99,13 @@ function parseResult(result: OnCompleteArgs["result"]): ExecutionResult {
 /**
  * Turns what an exposed `getStatus` returns into values, where the client of the app reads it.
  *
+ * Guarantee: pure.
+ *
  * @param view - The view, with JSON text in `output`.
  * @returns The same with values.
  * @throws {VALUE_NOT_JSON} when a field that holds JSON text does not; never for what the component sends.
  * @example
  * ```ts
- * declare const client: import("convex/browser").ConvexHttpClient;
  * const state = parseStatus(await client.query(api.shardflow.getStatus, { executionId }));
  * if (state.status === "succeeded") console.log(state.output);
  * ```
@@ -119,12 +122,13 @@ export function parseStatus(view: ExecutionStatusView): ExecutionState {
 /**
  * Turns what an exposed `describeExecution` returns into values, where the client of the app reads it.
  *
+ * Guarantee: pure.
+ *
  * @param view - The view, with JSON text in `input`, `output`, `context` and `variables`.
  * @returns The same with values.
  * @throws {VALUE_NOT_JSON} when a field that holds JSON text does not; never for what the component sends.
  * @example
  * ```ts
- * declare const client: import("convex/browser").ConvexHttpClient;
  * const about = parseDescription(await client.query(api.shardflow.describeExecution, { executionId }));
  * console.log(about.places.map((place) => place.node), about.variables);
  * ```
@@ -144,12 +148,13 @@ export function parseDescription(view: DescriptionText): ExecutionDescription {
 /**
  * Turns one node run of an exposed `listNodeRuns` into values, where the client of the app reads it.
  *
+ * Guarantee: pure.
+ *
  * @param view - The view, with JSON text in `output`.
  * @returns The same with values.
  * @throws {VALUE_NOT_JSON} when a field that holds JSON text does not; never for what the component sends.
  * @example
  * ```ts
- * declare const client: import("convex/browser").ConvexHttpClient;
  * const { page } = await client.query(api.shardflow.listNodeRuns, { executionId });
  * for (const run of page.map(parseNodeRun)) console.log(run.key, run.status, run.output);
  * ```

@@ -28,10 +28,13 @@ export const CLAIM_BATCH = 10;
 /** The pump looks again this often while it has seen work lately, so that a stream of starts needs no kicks. */
 const POLL_MS = 200;
 const LINGER_MS = 1_000;
+/** The longest pause of a pump whose shard is full. */
+const FULL_POLL_MS = 1_000;
 /** After the shard's workflow instance refused to create a workflow. */
 const RETRY_MS = 5_000;
 
 export const pump = internalMutation({
+  /** `idleSince`: since when nothing was claimed (ms), or null. */
   args: { shardIndex: v.number(), generation: v.number(), idleSince: v.union(v.number(), v.null()) },
   returns: v.null(),
   handler: async (ctx, { shardIndex, generation, idleSince }) => {
@@ -58,8 +61,12 @@ export const pump = internalMutation({
     const inFlight = head.inFlight + claims.length;
     if (inFlight > 0 && !row.watching) await startWatch(ctx, row);
 
-    if (head.taskIds.length > 0) {
-      const full = inFlight >= settings.maxParallelism;
+    const full = inFlight >= settings.maxParallelism;
+    if (head.taskIds.length > 0 && full && claims.length === 0) {
+      // Nothing was freed since the last look: look less often, the longer the less.
+      const since = idleSince ?? now;
+      await again(ctx, shardIndex, generation, Math.min(Math.max(now - since, POLL_MS), FULL_POLL_MS), since);
+    } else if (head.taskIds.length > 0) {
       const more = head.taskIds.length === CLAIM_BATCH && !full;
       await again(ctx, shardIndex, generation, more ? 0 : POLL_MS, null);
     } else if (idleSince === null || now - idleSince < LINGER_MS) {

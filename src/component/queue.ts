@@ -10,30 +10,33 @@ export const isRunning = internalQuery({
   handler: async (ctx, { shardIndex }) => (await executorRow(ctx, shardIndex))?.running === true,
 });
 
-/** The tasks to claim next, oldest execution first, and how many stretches are in flight. */
+/**
+ * The tasks to claim next, oldest execution first, and how many stretches are in flight. One task more than there is
+ * room for, so that the head of a full queue can say why it waits.
+ */
 export const head = internalQuery({
   args: { shardIndex: v.number(), limit: v.number(), capacity: v.number() },
   returns: v.object({ taskIds: v.array(v.id("tasks")), inFlight: v.number() }),
   handler: async (ctx, { shardIndex, limit, capacity }) => {
-    const taskIds = [];
-    for (const lane of [RESUMED_LANE, NEW_LANE]) {
-      const rows = await ctx.db
+    const queued = async (lane: number, count: number) =>
+      await ctx.db
         .query("tasks")
         .withIndex("by_shard_state_lane_order", (q) =>
           q.eq("shardIndex", shardIndex).eq("state", "queued").eq("lane", lane),
         )
-        .take(limit - taskIds.length);
-      taskIds.push(...rows.map((row) => row._id));
-    }
-    // Counted only when there is something to claim, and only as far as it matters.
-    const inFlight =
-      taskIds.length === 0
-        ? []
-        : await ctx.db
-            .query("tasks")
-            .withIndex("by_shard_state_claimedAt", (q) => q.eq("shardIndex", shardIndex).eq("state", "claimed"))
-            .take(capacity);
-    return { taskIds, inFlight: inFlight.length };
+        .take(count);
+    const resumed = await queued(RESUMED_LANE, limit);
+    const fresh = await queued(NEW_LANE, Math.min(1, limit - resumed.length));
+    // What is in flight is counted only when there is something to claim, and only as far as it matters.
+    if (resumed.length + fresh.length === 0) return { taskIds: [], inFlight: 0 };
+    const claimed = await ctx.db
+      .query("tasks")
+      .withIndex("by_shard_state_claimedAt", (q) => q.eq("shardIndex", shardIndex).eq("state", "claimed"))
+      .take(capacity);
+    const room = Math.min(limit, capacity - claimed.length + 1);
+    const more = room - resumed.length > 1 ? await queued(NEW_LANE, room - resumed.length) : fresh;
+    const taskIds = [...resumed, ...more].slice(0, room).map((row) => row._id);
+    return { taskIds, inFlight: claimed.length };
   },
 });
 

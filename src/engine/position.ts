@@ -57,6 +57,8 @@ export type LoopState = {
   /** Values handed from pass to pass: for the pass that is to start next, or is running. */
   carry?: JsonObject;
   startedAt: number;
+  /** Payloads that hold the results of earlier stretches. */
+  saved?: number;
 };
 
 export type Position = { tokens: Token[]; loops: LoopState[] };
@@ -187,6 +189,12 @@ export function leaveLoop(position: Position, loopKey: string, port: string): Po
     tokens: [...position.tokens.filter((t) => !isInLoop(t.pass, loopKey)), { pass, node, exited: port }],
     loops: position.loops.filter((l) => l.key !== loopKey && !isInLoop(l.key, loopKey)),
   };
+}
+
+/** Notes that the results of the loop's passes so far were saved in one more payload. */
+export function countSaved(position: Position, loopKey: string): Position {
+  const loops = position.loops.map((l) => (l.key === loopKey ? { ...l, saved: (l.saved ?? 0) + 1 } : l));
+  return { ...position, loops };
 }
 
 export function loopOf(position: Position, loopKey: string): LoopState {

@@ -9,6 +9,7 @@ import { ExpressionError } from "../engine/expr/error.js";
 import type { Evaluator } from "../engine/expr/evaluate.js";
 import type { LoopNode, Plan } from "../engine/plan.js";
 import {
+  countSaved,
   endPass,
   enterLoop,
   isInLoop,
@@ -30,10 +31,11 @@ import { nodeError, type NodeError } from "../shared/nodeError.js";
 import type { StoredNodeError } from "../shared/values.js";
 import type { Effects } from "./effects.js";
 import type { Flusher } from "./flusher.js";
-import { itemsName, type Memory } from "./memory.js";
+import { itemsName, resultsName, type Memory } from "./memory.js";
 import type { StretchPorts } from "./ports.js";
 import { canceledRun, finishedRun, toStoredError } from "./records.js";
 
+type SavedPass = PassResult & { index: number };
 type PassResult = { result: Json; error: { code: string; message: string } | null };
 
 type Parts = {
@@ -249,9 +251,39 @@ export class Loops {
     return results;
   }
 
+  /** Keeps what the passes of this stretch came to, so that a later one need not read all their runs again. */
+  saveResults(): void {
+    const { flusher, move, position } = this.#parts;
+    for (const { key, saved = 0 } of position().loops) {
+      const own = this.#results.get(key);
+      if (own === undefined || own.size === 0) continue;
+      const text = JSON.stringify([...own].map(([index, pass]) => ({ index, ...pass })));
+      if (utf8Bytes(text) > MAX_VALUE_BYTES) continue;
+      flusher.savePayload(resultsName(key, saved), text);
+      move(countSaved(position(), key));
+    }
+  }
+
   async #allResults(loopKey: string): Promise<Map<number, PassResult>> {
     const own = this.#resultsOf(loopKey);
     if (this.#complete.has(loopKey)) return own;
+    const { next, saved = 0 } = loopOf(this.#parts.position(), loopKey);
+    const all = new Map<number, PassResult>();
+    for (let i = 0; i < saved; i++) {
+      const text = await this.#parts.ports.loadPayload(resultsName(loopKey, i));
+      // Written by saveResults only.
+      const passes = (text === null ? [] : fromJsonText(text, `results of ${loopKey}`)) as unknown as SavedPass[];
+      for (const { index, result, error } of passes) all.set(index, { result, error });
+    }
+    // A stretch that died saved nothing: what it recorded is read from the runs.
+    if (all.size + own.size < next) {
+      for (const [index, result] of await this.#recordedResults(loopKey)) all.set(index, result);
+    }
+    for (const [index, result] of own) all.set(index, result);
+    return all;
+  }
+
+  async #recordedResults(loopKey: string): Promise<Map<number, PassResult>> {
     const all = new Map<number, PassResult>();
     for (const prior of await this.#parts.ports.loadPasses(loopKey)) {
       const text = prior.result ?? prior.output;
@@ -260,7 +292,6 @@ export class Loops {
         error: prior.error === null ? null : { code: prior.error.code, message: prior.error.message },
       });
     }
-    for (const [index, result] of own) all.set(index, result);
     return all;
   }
 

@@ -192,6 +192,7 @@ export class Memory {
 
 /** Name in `payloads` of the items of a loop. */
 export const itemsName = (loopKey: string) => `items:${loopKey}`;
+export const resultsName = (loopKey: string, saved: number) => `results:${saved}:${loopKey}`;
 
 function errorForExpressions(error: StoredNodeError): JsonObject {
   const cause = error.cause === undefined ? {} : { cause: fromStoredText(error.cause, "the cause of an error") };

@@ -83,6 +83,7 @@ class Walk {
       if (this.#crash !== null) throw this.#crash.error;
       if (this.#state.stopped !== null) return this.#state.stopped.reason;
       const conclusion = this.#state.conclusion ?? this.#pauseConclusion();
+      if (conclusion.kind === "yield" || conclusion.kind === "park") this.#loops.saveResults();
       await this.#flusher.conclude(conclusion);
       return conclusion.kind;
     } catch (error) {
@@ -208,6 +209,8 @@ class Walk {
     if (this.#state.isOver) return;
     this.#state.position = removeToken(this.#state.position, token);
     this.#state.conclusion = conclusion;
+    // What waits for a later attempt stands in a loop that was left.
+    this.#pauses.parkAll();
   }
 
   /** All drives have ended and the execution has not: the stretch yields, or waits for the next attempt. */

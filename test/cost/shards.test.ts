@@ -15,11 +15,10 @@ const SHARED_TABLES = ["bindings", "config", "definitions", "versions", "version
 function followShards() {
   const shardOfExecution = new Map<string, number>();
   const touched = new Map<Root, Map<string, { where: string; shard: () => number | undefined }>>();
-  const onTouch = ({ root, component, table, row }: Touch) => {
+  const onTouch = ({ root, component, table, id, row }: Touch) => {
     if (component === "" || (component === "shardflow" && SHARED_TABLES.includes(table))) return;
     const inside = /^shardflow\/shard(\d)/.exec(component);
-    const id = String(row._id);
-    const executionId = table === "executions" ? id : String(row.executionId);
+    const executionId = table === "executions" ? id : row.executionId;
     if (table === "executions") shardOfExecution.set(id, Number(row.shardIndex));
     const rows = touched.get(root) ?? new Map<string, { where: string; shard: () => number | undefined }>();
     touched.set(root, rows);
@@ -28,7 +27,7 @@ function followShards() {
       where: `${component}/${table}`,
       shard: () => {
         if (inside !== null) return Number(inside[1]);
-        return typeof row.shardIndex === "number" ? row.shardIndex : shardOfExecution.get(executionId);
+        return typeof row.shardIndex === "number" ? row.shardIndex : shardOfExecution.get(executionId as string);
       },
     });
   };

@@ -59,7 +59,7 @@ export type Root = {
 };
 
 /** A document that was read or written. */
-export type Touch = { root: Root; component: string; table: string; row: Row; written: boolean };
+export type Touch = { root: Root; component: string; table: string; id: string; row: Row; written: boolean };
 export type Row = { [field: string]: Value };
 
 export type Modules = Record<string, () => Promise<unknown>>;
@@ -244,8 +244,9 @@ function write(call: Call, row: Row, bytes = getDocumentSize(row)): void {
 }
 
 function touch({ counters, component, root }: Call, row: Row, written: boolean): void {
+  const id = row._id as string;
   // Ids of convex-test are digits and the name of the table.
-  counters.onTouch({ root, component, table: String(row._id).replace(/^\d+/, ""), row, written });
+  counters.onTouch({ root, component, table: id.replace(/^\d+/, ""), id, row, written });
 }
 
 /** A patch names the fields that it removes, with a marker; they are left out. */

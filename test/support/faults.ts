@@ -53,7 +53,7 @@ const BINDINGS = [
 export type Row = { _id: string; _creationTime: number; [field: string]: unknown };
 /** Rows by "component path/table"; tables without rows are left out. */
 export type Tables = Record<string, Row[]>;
-type WriteCtx = Pick<GenericMutationCtx<GenericDataModel>, "db" | "runMutation" | "runQuery">;
+type WriteCtx = Pick<GenericMutationCtx<GenericDataModel>, "db" | "runMutation" | "runQuery" | "scheduler">;
 
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
@@ -181,6 +181,8 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
       for (const id of executionIds) await runUntil(() => world.hasEnded(id), 6 * HOUR);
     },
     untilQuiet: async () => await runToQuiet(6 * HOUR),
+    /** Lets time pass in which nothing is scheduled. */
+    passTime: (ms: number) => vi.setSystemTime(Date.now() + ms),
     /** Drives time for so long; what hangs goes on hanging. */
     elapse: async (ms: number) => {
       const end = Date.now() + ms;

@@ -37,6 +37,8 @@ export type WorldOptions = {
   secrets?: string;
   model?: (request: ModelRequest, signal: AbortSignal, call: number) => ModelResult | Promise<ModelResult>;
   budgetMs?: number;
+  /** Node runs that the execution is said to have made before. */
+  nodeRuns?: number;
   /** How long a write takes to be answered. */
   writeMs?: number;
   /** How long a read takes. */
@@ -85,6 +87,8 @@ export class World {
   leaseEpoch = 0;
   lastSeq = 0;
   lastFlushId = "";
+  /** Signs of life of owners. */
+  renewals = 0;
   inFlight = 0;
   mostInFlight = 0;
   readonly #options: WorldOptions;
@@ -132,7 +136,7 @@ export class World {
         position: readPosition(this.position, plan),
         variables: structuredClone(this.variables),
         lastSeq: this.lastSeq,
-        nodeRuns: this.runs.length,
+        nodeRuns: (this.#options.nodeRuns ?? 0) + this.runs.length,
         bindings: new Map(bindings),
         secrets: parseSecrets(this.#options.secrets),
         secretNonce: `nonce-of-a-stretch-of-a-test-${owner.epoch}`,
@@ -179,7 +183,10 @@ export class World {
         }),
       hasLanded: (seq, flushId) => read(() => this.lastSeq === seq && this.lastFlushId === flushId),
       isOwner: () => read(isOwner),
-      renew: () => read(isOwner),
+      renew: () => {
+        this.renewals++;
+        return read(isOwner);
+      },
       callFunction: (_kind, handle, args) => alive(() => this.#call(handle, args)),
       callModel: (request, signal) => alive(() => this.#callModel(request, signal)),
       modelHost: () => "models.example.com",

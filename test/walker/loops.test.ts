@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Json } from "../../src/shared/json.js";
 import { MAX_CARRY_BYTES, MAX_TOKENS, MAX_VALUE_BYTES } from "../../src/shared/limits.js";
-import type { World } from "../support/recordingPorts.js";
+import type { AppFunction, World } from "../support/recordingPorts.js";
 import {
   action,
   errorOf,
@@ -429,11 +429,11 @@ describe("concurrency", () => {
           items: "{{ input }}",
           item: "o",
           index: "oi",
-          concurrency: 64,
+          concurrency: 16,
           body: "inner",
           next: { done: "end" },
         },
-        inner: { type: "loop", items: "{{ input }}", item: "i", index: "ii", concurrency: 64, body: "tick" },
+        inner: { type: "loop", items: "{{ input }}", item: "i", index: "ii", concurrency: 8, body: "tick" },
         tick: { type: "action", action: "tick", args: { at: "{{ [o, i] }}" } },
         end: { type: "output", value: "{{ size(nodes.outer.output.results) }}" },
       },
@@ -441,8 +441,7 @@ describe("concurrency", () => {
     );
     await world.run();
     expect(resultOf(world)).toBe(20);
-    expect(world.mostInFlight).toBeLessThanOrEqual(MAX_TOKENS);
-    expect(world.mostInFlight).toBeGreaterThan(MAX_TOKENS / 2);
+    expect(world.mostInFlight).toBe(MAX_TOKENS);
     const called = world.calls.map(({ args }) => JSON.stringify(args?.at));
     expect(new Set(called).size).toBe(400);
     expect(called).toHaveLength(400);
@@ -539,20 +538,17 @@ describe("a loop of many passes", () => {
   });
 
   it.each([
-    ["the outputs of queries", query(({ item: given }) => ({ given })), {}],
-    ["the outputs of mutations", mutation(({ item: given }) => ({ given })), {}],
-    [
-      "what collect makes of queries",
-      query(({ item: given }) => given),
-      { collect: "{{ {'given': nodes.pass.output} }}" },
-    ],
-    [
-      "what collect makes of mutations",
-      mutation(({ item: given }) => given),
-      { collect: "{{ {'given': nodes.pass.output} }}" },
-    ],
-  ] as const)("collects %s over several stretches", async (_name, called, fields) => {
-    const world = worldOf(big(fields), {
+    ["the outputs of queries", "query", {}],
+    ["the outputs of mutations", "mutation", {}],
+    ["what collect makes of queries", "query", { collect: "{{ {'given': nodes.pass.output.given} }}" }],
+    ["what collect makes of mutations", "mutation", { collect: "{{ {'given': nodes.pass.output.given} }}" }],
+  ] as const)("collects %s over several stretches", async (_name, kind, fields) => {
+    let world: World;
+    const called: AppFunction = {
+      kind,
+      run: ({ item: given }) => (kind === "query" ? world.clock.sleep(3).then(() => ({ given })) : { given }),
+    };
+    world = worldOf(big(fields), {
       input: thousand,
       functions: { "app.pass": called },
       budgetMs: 500,
@@ -561,8 +557,7 @@ describe("a loop of many passes", () => {
     });
     await world.run();
     expect(resultOf(world)).toEqual(done(thousand.map((given) => ({ given }))));
-    // Each stretch but the last gave way, and what it had not at hand was loaded by the last one.
-    if (called.kind === "mutation") expect(world.stretches.length).toBeGreaterThan(3);
+    expect(world.stretches.length).toBeGreaterThan(3);
     expect(world.calls).toHaveLength(1_000);
   });
 
@@ -589,8 +584,7 @@ describe("a loop of many passes", () => {
     expect(errors.map(({ index, code }) => [index, code])).toEqual(
       expected.flatMap((code, index) => (code === null ? [] : [[index, code]])),
     );
-    expect(results.map((result, index) => (expected[index] === null ? result : null))).toEqual(results);
-    expect(results[9]).toBe(1);
+    expect(results).toEqual(expected.map((code, index) => (code === null ? 10 / (index % 10) : null)));
   });
 
   it("does not send more for a later pass than for an early one", async () => {

@@ -42,13 +42,76 @@ test("a large execution goes in batches that continue by themselves", async () =
 
   const batches: number[] = [];
   expect(await world.t.mutation(api.executions.cleanupWorkflow, { executionId: id })).toEqual({ done: false });
-  world.watchTransactions(async () => {
+  await runUntil(async () => {
     const now = countOf(await world.tables());
     if (now < left) batches.push(left - now);
     left = now;
+    return left === 0;
   });
   await world.untilQuiet();
   expect(rowsOfExecutions(await world.tables(), [id])).toEqual({});
   expect(Math.max(...batches)).toBeLessThanOrEqual(CLEANUP_BATCH_ROWS);
   expect(batches.length).toBeGreaterThan(2);
+});
+
+test("an execution is cleaned up under a stretch that is in flight at every await", { timeout: 120_000 }, async () => {
+  const { world, clean, awaits } = await startMeasuredWorld();
+  const ids = await strikeAt(world, awaits, "before", "hold");
+  for (const id of ids) {
+    if (!(await world.hasEnded(id))) await world.cancel(id);
+    await world.t.mutation(api.executions.cleanupWorkflow, { executionId: id });
+  }
+  await world.t.mutation(api.executions.cleanupWorkflow, { executionId: clean });
+  const { effects } = await world.tables();
+  for (const { release } of world.held) release();
+  await world.untilQuiet();
+  const tables = await world.tables();
+  expect(rowsOfExecutions(tables, [clean, ...ids])).toEqual({});
+  expect(tables.effects).toEqual(effects);
+});
+
+test("a definition is deleted with its versions, drafts and executions, in batches; others stay", async () => {
+  const world = await startWorld();
+  await world.publish(EVERYTHING);
+  await world.publish({ ...EVERYTHING, name: "other" });
+  await world.t.mutation(api.definitions.saveDraft, { name: "everything", source: JSON.stringify(EVERYTHING) });
+  const other = await world.start("other", { word: "hi" });
+  const ids: string[] = [];
+  for (let i = 0; i < 20; i++) ids.push(await startEverything(world));
+  await runUntil(async () => (await world.rows("shardflow/waits")).length > ids.length);
+  for (let i = 0; i < 25; i++) ids.push(await startEverything(world));
+  await world.publish(EVERYTHING);
+  await world.t.mutation(api.definitions.delete, { name: "everything", requester: "a test" });
+  await world.untilEnded(other);
+  await world.untilQuiet();
+
+  const tables = await world.tables();
+  expect(rowsNaming(tables, ids)).toEqual({});
+  for (const table of ["definitions", "versions"]) {
+    expect(tables[`shardflow/${table}`]?.map(({ name }) => name)).toEqual(["other"]);
+  }
+  expect([tables["shardflow/drafts"], tables["shardflow/versionTexts"]?.length]).toEqual([undefined, 2]);
+  expect((await world.describe(other)).status).toBe("succeeded");
+});
+
+test("what is past its retention is deleted by the cron, and nothing else", async () => {
+  const world = await startWorld();
+  await world.publish({
+    name: "short",
+    nodes: { start: { type: "trigger", next: { success: "save" } }, save: record("kept by the app", null) },
+  });
+  const old = await world.start("short", null);
+  await world.untilEnded(old);
+  await world.untilQuiet();
+  world.passTime(DEFAULT_RETENTION_MS - DAY);
+  const young = await world.start("short", null);
+  await world.untilEnded(young);
+  world.passTime(DAY + MINUTE);
+  await world.internal("cleanup:sweep", {});
+  await world.untilQuiet();
+  const tables = await world.tables();
+  expect(tables["shardflow/executions"]?.map(({ _id }) => _id)).toEqual([young]);
+  expect(rowsNaming(tables, [old])).toEqual({});
+  expect(tables.effects).toHaveLength(2);
+  await expectCleansUp(world, [young]);
 });

@@ -13,7 +13,7 @@ import { EVERYTHING, notify } from "../../support/hosts/faults/flows.js";
 
 beforeAll(preload);
 
-const BAD: ReadonlyArray<[unknown, string]> = [
+const BAD: ReadonlyArray<[Value | undefined, string]> = [
   [undefined, "undefined"],
   [null, "null"],
   [-1, "-1"],
