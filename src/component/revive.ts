@@ -27,8 +27,15 @@ export const revive = internalMutation({
     const counts = { pumps: 0, watches: 0, wakes: 0, strays: await adoptStrays(ctx) };
     for (let shardIndex = 0; shardIndex < MAX_SHARDS; shardIndex++) {
       const row = await executorRow(ctx, shardIndex);
-      if (row === null) continue;
-      if (await hasStuckQueue(ctx, shardIndex, now)) {
+      const stuck = await hasStuckQueue(ctx, shardIndex, now);
+      if (row === null) {
+        // Never kicked: the first kick is the one that was lost, and nothing else of the shard can be.
+        if (!stuck) continue;
+        await ctx.scheduler.runAfter(0, internal.kick.kick, { shardIndex });
+        counts.pumps++;
+        continue;
+      }
+      if (stuck) {
         const generation = row.generation + 1;
         await ctx.db.patch("executors", row._id, { running: true, generation });
         await ctx.scheduler.runAfter(0, internal.pump.pump, { shardIndex, generation, idleSince: null });

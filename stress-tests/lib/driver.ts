@@ -9,8 +9,9 @@ import type { ExecutionState, NodeRun } from "convex-shardflow";
 import { startable, type Arrivals } from "./arrivals.js";
 import { phaseOf, type Target } from "./target.js";
 
-/** How often places of ended executions are found free. No measured time depends on it. */
-const POLL_MS = 100;
+/** How often executions are looked at. No measured time depends on it, only how soon a place is found free. */
+const POLL_MS = 1_000;
+const POLL_WHEN_FULL_MS = 100;
 
 export type Observation = {
   index: number;
@@ -47,14 +48,18 @@ export async function drive(target: Target, { arrivals, stuckMs, start }: Drive)
     }
     const nextDueMs = arrivals.dueMs[all.length] ?? Infinity;
     if (inFlight.length === 0 && nextDueMs === Infinity) break;
-    const isFull = inFlight.length >= arrivals.concurrency;
-    const untilDue = isFull ? Infinity : nextDueMs - elapsedMs;
-    await target.wait(inFlight.length === 0 ? untilDue : Math.min(POLL_MS, untilDue));
+    await target.wait(pause(inFlight.length, arrivals.concurrency, nextDueMs - elapsedMs));
     await Promise.all(inFlight.map((one) => look(target, one)));
     inFlight = inFlight.filter((one) => !isSettled(one, target.now(), stuckMs));
   }
   await Promise.all(all.map((one) => readNodeRuns(target, one)));
   return all;
+}
+
+function pause(inFlight: number, concurrency: number, untilDueMs: number): number {
+  if (inFlight === 0) return untilDueMs;
+  const isAwaited = inFlight >= concurrency && untilDueMs < Infinity;
+  return isAwaited ? POLL_WHEN_FULL_MS : Math.min(POLL_MS, untilDueMs);
 }
 
 function begin(target: Target, index: number, dueAt: number, start: Drive["start"]): Observation {

@@ -13,7 +13,7 @@ import hostSchema from "../../convex/schema.js";
 import type { Json } from "../../src/shared/json.js";
 import shardflow from "../../src/test.js";
 import { combine, Counters, sum, type Root, type Tally, type Touch } from "../support/counters.js";
-import { api, runToQuiet, settle } from "../support/harness.js";
+import { api, keepContextInTimers, runToQuiet, settle } from "../support/harness.js";
 import { INPUT_TEXT } from "../support/hosts/costs/functions.js";
 import { hostModules } from "../support/hosts/costs/modules.js";
 
@@ -84,6 +84,7 @@ export async function runVanilla(run: { nodes: number; executions?: number; maxM
 
 function startWorld() {
   vi.useFakeTimers({ now: START, toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] });
+  keepContextInTimers();
   const counters = new Counters();
   const t = convexTest(hostSchema, counters.instrument("", hostModules));
   const register = t.registerComponent;

@@ -77,12 +77,16 @@ describe("ends", () => {
     expect(completionMs).toEqual({ count: 10, mean: 41.5, p50: 41, p90: 45, p99: 46 });
   });
 
-  it("are seen at the next look, of all executions in flight", async () => {
-    const open = plainTarget({ ms: () => 150 });
+  it("are looked for in all executions in flight, and sooner when others wait for their places", async () => {
     let looks = 0;
-    const counting = bent(open, ({ statusOf }) => ({ statusOf: (id) => (looks++, statusOf(id)) }));
-    await run(counting, { total: 200, concurrency: 200 });
-    expect(looks).toBe(400);
+    const open = bent(plainTarget({ ms: () => 1_500 }), ({ statusOf }) => ({
+      statusOf: (id) => (looks++, statusOf(id)),
+    }));
+    await run(open, { total: 200, concurrency: 200 });
+    expect(looks).toBe(2 * 200);
+    looks = 0;
+    await run(open, { total: 201, concurrency: 200 });
+    expect(looks).toBe(15 * 200 + 2);
   });
 
   it("free the place of a stuck execution: a smaller stuckMs starts the next one earlier", async () => {

@@ -16,8 +16,10 @@ import { shardComparison } from "../../stress-tests/scenarios/shardComparison.js
 import { sustainedLoad } from "../../stress-tests/scenarios/sustainedLoad.js";
 import { bent } from "./support.js";
 
-// Executions that are made to fail are logged by the component.
-beforeAll(() => void vi.spyOn(console, "warn").mockImplementation(() => {}));
+/** The log of the deployment. */
+beforeAll(() => {
+  for (const level of ["log", "info", "warn"] as const) vi.spyOn(console, level).mockImplementation(() => {});
+});
 afterAll(() => void vi.restoreAllMocks());
 
 type Options = Partial<Omit<RunOptions, "load">> & { load?: Partial<Load> };
@@ -67,7 +69,7 @@ describe("a verdict is no", () => {
   });
 
   it("when a steady stream piles up", async () => {
-    const load = { total: 24, rampUpSeconds: 0, durationMinutes: 0.2 };
+    const load = { total: 16, rampUpSeconds: 0, durationMinutes: 0.1 };
     const result = await run(sustainedLoad, { load, target: withSettings({ activeShards: 1, maxParallelism: 1 }) });
     expect(failed(result)).toEqual(["late executions take at most 1.5 times as long as early ones"]);
   });
@@ -112,7 +114,7 @@ describe("a verdict is no", () => {
   it("when ticks do not overlap, or wait for one another", async () => {
     const thin = await run(schedulerOverlap, { load: { total: 3, concurrency: 1 } });
     expect(failed(thin)).toEqual(["at least 2 executions run at the same time"]);
-    const narrow = { target: withSettings({ activeShards: 1, maxParallelism: 1 }) };
+    const narrow = { load: { total: 4 }, target: withSettings({ activeShards: 1, maxParallelism: 1 }) };
     expect(failed(await run(schedulerOverlap, narrow))).toContain("99 of 100 executions take at most 9000 ms");
   });
 
@@ -126,7 +128,7 @@ describe("a verdict is no", () => {
 });
 
 it("gives the same numbers for the same seed, and others for another", async () => {
-  const load = { total: 12, durationMinutes: 0.1 };
+  const load = { total: 6, durationMinutes: 0.05 };
   const metricsOf = async (seed: number) => (await run(sustainedLoad, { load, seed })).phases.map((one) => one.metrics);
   const first = await metricsOf(1);
   expect(await metricsOf(1)).toEqual(first);

@@ -29,7 +29,7 @@ export function startHarness() {
  * convex-test knows by an AsyncLocalStorage which function a call comes from. A fake timer's callback runs in the
  * context of whoever advances time; it must run in the context of whoever set it, as with real timers.
  */
-function keepContextInTimers(): void {
+export function keepContextInTimers(): void {
   const fake = globalThis.setTimeout;
   const bound = (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) =>
     fake(

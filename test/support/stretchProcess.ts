@@ -196,7 +196,7 @@ export class StretchProcess {
     return await this.#call("fetch", new URL(url).host, async () => {
       this.openFetches++;
       const onAbort = () => this.abortedFetches++;
-      signal.addEventListener("abort", onAbort);
+      signal.addEventListener("abort", onAbort, { once: true });
       try {
         const response = await this.#kernel.fetch({ url, body: String(init.body), signal });
         return this.#watchBody(response);
@@ -252,7 +252,8 @@ function countedControllers(
         if (!listeners.has(listener)) count(1);
         listeners.add(listener);
         add(type, listener, options);
-        if (options?.once === true) add(type, () => listeners.delete(listener) && count(-1), { once: true });
+        const forget = () => listeners.delete(listener) && count(-1);
+        if (options?.once === true) add(type, forget, { once: true });
       }) as typeof signal.addEventListener;
       signal.removeEventListener = ((type: string, listener: EventListener) => {
         if (listeners.delete(listener)) count(-1);

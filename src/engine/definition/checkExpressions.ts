@@ -3,6 +3,7 @@
  * Invariant: where the graph is not sound, no problem is made of the scope an expression seems to have.
  */
 import { analyzeExpression } from "../expr/analyze.js";
+import type { Suggester } from "./suggest.js";
 import { parseTemplate } from "../expr/template.js";
 import { expressionsIn, generousScopes, scopesOf } from "./expressions.js";
 import type { GraphCheck } from "./checkGraph.js";
@@ -19,6 +20,7 @@ export function checkExpressions(
   nodes: readonly LooseNode[],
   graph: Graph,
   { regions, isSound }: GraphCheck,
+  suggest: Suggester,
 ): Problem[] {
   const byId = new Map(nodes.map((one) => [one.id, one.node]));
   const isScopeKnown = isSound && !nodes.some(({ bad }) => ["items", "item", "index"].some((field) => bad.has(field)));
@@ -31,7 +33,7 @@ export function checkExpressions(
       const names = scopes(id, site);
       const { problems, expressions } = readSite(["nodes", id, ...site.path], site);
       for (const { source, path } of expressions) {
-        const analysis = analyzeExpression(source, names);
+        const analysis = analyzeExpression(source, names, suggest);
         for (const { message, suggestion } of analysis.problems) {
           problems.push(problem("EXPRESSION_INVALID", path, message, suggestion ?? null));
         }

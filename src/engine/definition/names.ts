@@ -23,11 +23,11 @@ export const SCOPE_NAMES: ReadonlySet<string> = new Set([
   "loops",
 ]);
 
-/** Words that CEL keeps for itself (language definition, "Syntax"). */
+/** Words that CEL keeps for itself (language definition, "Syntax"), and one that its parser does. */
 const CEL_WORDS: ReadonlySet<string> = new Set(
   (
     "true false null in as break const continue else for function if import let loop package namespace return var " +
-    "void while"
+    "void while prototype"
   ).split(" "),
 );
 

@@ -61,7 +61,7 @@ function checkParts(nodes: readonly LooseNode[], known: Known, suggest: Suggeste
     ...wiring.problems,
     ...graph.problems,
     ...checkNodes(nodes, graph.regions, known, suggest),
-    ...checkExpressions(nodes, wiring.graph, graph),
+    ...checkExpressions(nodes, wiring.graph, graph, suggest),
   ];
 }
 

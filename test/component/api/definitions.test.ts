@@ -135,6 +135,7 @@ describe("publishing is refused, and nothing changes,", () => {
       }),
     ],
     ["over 256 KB", text({ ...echo("bad"), description: "d".repeat(MAX_DEFINITION_BYTES) })],
+    ["a model of nobody", text(asking("nobody:gpt"))],
     ["a model without a provider", text(asking("gpt"))],
     ["a schema that is none", text({ ...echo("bad"), input: { type: "text" } })],
     ["an endless loop", text(withNode({ type: "loop", items: "{{ input }}", body: "start" }))],

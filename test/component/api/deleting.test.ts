@@ -22,7 +22,7 @@ function restingCounts(usedShards: number, config: number): Record<string, numbe
   const workers = ["workpool/batchWorker/workers", "workpool/batchWorker/workerState"];
   const ofShard = (shard: number) => [...tables, ...workers].map((table) => [`shardflow/shard${shard}/${table}`, 1]);
   return {
-    "shardflow/bindings": 3,
+    "shardflow/bindings": 4,
     ...(config > 0 ? { "shardflow/config": config } : {}),
     ...(usedShards > 0 ? { "shardflow/executors": usedShards } : {}),
     ...(Object.fromEntries(Array.from({ length: usedShards }, (_, shard) => ofShard(shard)).flat()) as object),

@@ -23,19 +23,19 @@ describe("bindings", () => {
 
   test("are added, changed, kept and, with `prune`, removed; the same again changes nothing", async () => {
     const world = await startWorld();
-    expect(await names(world)).toEqual(["app.leak", "app.lookup", "app.work"]);
+    expect(await names(world)).toEqual(["app.leak", "app.lookup", "app.note", "app.work"]);
     expect(await sync(world, { bindings: [binding("b"), binding("a")] })).toEqual({ added: 2, changed: 0, removed: 0 });
     const moved = binding("a", "function://;functions:other");
     expect(await sync(world, { bindings: [moved, binding("b")] })).toEqual({ added: 0, changed: 1, removed: 0 });
     expect(await world.t.query(api.bindings.list, {})).toContainEqual(moved);
-    expect(await names(world)).toHaveLength(5);
+    expect(await names(world)).toHaveLength(6);
 
     const before = await world.snapshot();
     expect(await sync(world, { bindings: [moved, binding("b")] })).toEqual({ added: 0, changed: 0, removed: 0 });
     expect(await sync(world, { bindings: [] })).toEqual({ added: 0, changed: 0, removed: 0 });
     expect(await world.snapshot()).toEqual(before);
 
-    expect(await sync(world, { bindings: [moved], prune: true })).toEqual({ added: 0, changed: 0, removed: 4 });
+    expect(await sync(world, { bindings: [moved], prune: true })).toEqual({ added: 0, changed: 0, removed: 5 });
     expect(await names(world)).toEqual(["a"]);
   });
 

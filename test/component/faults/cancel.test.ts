@@ -36,9 +36,7 @@ const startsNode = ({ kind, name }: Point) => kind === "fetch" || /^functions:/.
 function mayStartOne({ name }: Point, when: When): boolean {
   const passedFence = when === "after" && /^(load:stretch|checkpoint:)/.test(name);
   const isReading = /^load:(input|runs)/.test(name);
-  // A query has no record that must be durable before the next node starts.
-  const unfenced = when === "after" && name === "functions:lookup";
-  return passedFence || isReading || unfenced;
+  return passedFence || isReading;
 }
 
 /** Cancels what has not ended; returns the ids of those. */

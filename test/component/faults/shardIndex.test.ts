@@ -111,7 +111,7 @@ test("start", async () => {
 
 test("cancel", async () => {
   const { world, ids, expectStrangerUntouched, expectSameId } = await startWithStranger();
-  world.stopAt(({ kind }, when) => (kind === "action" && when === "before" ? "hold" : null));
+  world.stopAt(({ name }, when) => (name === "functions:notify" && when === "before" ? "hold" : null));
   await world.untilHeld(1 + ids.length);
   await expectSameId();
   await spoil(world, ids, ["executions", "positions", "tasks"]);

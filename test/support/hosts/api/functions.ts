@@ -43,6 +43,13 @@ export const leak = action({
   },
 });
 
+/** Bound as a mutation: gives back what it was given. */
+export const note = mutation({
+  args: { text: v.string() },
+  returns: v.string(),
+  handler: async (_ctx, { text }) => text,
+});
+
 /** The onComplete of the tests. Writes, and then throws while the switch "callback" is on. */
 export const completed = mutation({
   args: vOnCompleteArgs.fields,

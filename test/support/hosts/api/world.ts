@@ -22,6 +22,7 @@ const BINDINGS = [
   { name: "app.lookup", kind: "query", fn: "functions:lookup" },
   { name: "app.work", kind: "action", fn: "functions:work" },
   { name: "app.leak", kind: "action", fn: "functions:leak" },
+  { name: "app.note", kind: "mutation", fn: "functions:note" },
 ] as const;
 
 type Source = { name: string; [field: string]: unknown };
@@ -137,9 +138,13 @@ export async function startWorld() {
 
 /** Lets virtual time pass: everything that falls due runs, in order, and nothing later. */
 export async function pass(ms: number): Promise<void> {
-  let due = false;
-  setTimeout(() => (due = true), ms);
-  await runUntil(() => due, ms + MINUTE);
+  // A timer holds 24 days at most.
+  for (let left = ms; left > 0; left -= DAY) {
+    const step = Math.min(left, DAY);
+    let due = false;
+    setTimeout(() => (due = true), step);
+    await runUntil(() => due, step + MINUTE);
+  }
 }
 
 /** The data of the Shardflow error that a call is refused with; fails when it is not, or with another code. */
