@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { convexTestTarget } from "./lib/convexTestTarget.js";
 import { allowed, LOAD_FLAGS, readNumber, SEED, type Load, type LoadFlag } from "./lib/load.js";
 import { jsonReport, textReport } from "./lib/report.js";
-import { runScenario, type Scenario } from "./lib/scenario.js";
+import { BASIC_THRESHOLD, runScenario, type Scenario } from "./lib/scenario.js";
 import { SCENARIOS } from "./scenarios/index.js";
 
 export type Output = { out: (text: string) => void; err: (text: string) => void };
@@ -27,7 +27,7 @@ export async function main(args: string[], { out, err }: Output): Promise<number
   const command = readCommand(args);
   switch (command.kind) {
     case "list":
-      out(SCENARIOS.map(({ name, question }) => `${name.padEnd(20)}${question}`).join("\n"));
+      out(SCENARIOS.map(describe).join("\n\n"));
       return 0;
     case "help":
       out(usage());
@@ -42,6 +42,15 @@ export async function main(args: string[], { out, err }: Output): Promise<number
       return result.passed ? 0 : 1;
     }
   }
+}
+
+function describe({ name, question, thresholds, failureMeans }: Scenario): string {
+  return [
+    name,
+    `  asks: ${question}`,
+    ...[BASIC_THRESHOLD, ...thresholds].map((threshold) => `  passes when ${threshold}`),
+    `  a failure means: ${failureMeans}`,
+  ].join("\n");
 }
 
 function readCommand(args: string[]): Command {
@@ -99,6 +108,6 @@ function usage(): string {
     ...FLAG_NAMES.map((name) => flag(`${name} N`, `${LOAD_FLAGS[name].help}; ${allowed(LOAD_FLAGS[name])}`)),
     flag("seed N", `${SEED.help}; ${allowed(SEED)}, default ${DEFAULT_SEED}`),
     flag("json", "prints one JSON object"),
-    flag("list", "prints the scenarios and what each of them asks"),
+    flag("list", "prints the scenarios: what each asks, when it passes, what a failure means"),
   ].join("\n");
 }

@@ -46,8 +46,8 @@ export type ExposeOptions<Name extends ExposedName, DataModel extends GenericDat
  * `{ scope }`, the call throws UNAUTHORIZED and changes nothing. A caller cannot tell an execution that is not for them
  * from one that does not exist.
  *
- * - `startWorkflow({ definition, input?, scope?, idempotencyKey? })` starts the active version; a taken key gives the
- *   existing execution's id. `input` is JSON text.
+ * - `startWorkflow({ definition, input?, scope?, idempotencyKey? })` starts the active version. `input` is JSON text. A
+ *   taken key gives the existing execution's id; keys are those of the scope, not of the caller.
  * - `cancelWorkflow({ executionId, reason? })`: the requester is the caller's token identifier.
  * - `cleanupWorkflow`, `getStatus`, `listNodeRuns`, `getNodeOutput` as the methods of {@link Shardflow}.
  * - `describeExecution`: as `describe`, without `context`, which is the app's own.

@@ -137,8 +137,8 @@ export const get = query({
     const definition = await lookUp(ctx, scope, name);
     if (definition === null) return null;
     const draft = await draftOf(ctx, definition._id);
-    const number = version ?? definition.activeVersion;
-    const row = number === undefined ? null : await findVersion(ctx, definition, number);
+    const row =
+      version === undefined ? await activeVersion(ctx, definition) : await findVersion(ctx, definition, version);
     return {
       ...summary(definition),
       draft: draft === null ? null : { source: draft.source, revision: draft.revision, savedAt: draft.savedAt },
@@ -159,7 +159,7 @@ export const list = query({
     const result = await paginator(ctx.db, schema)
       .query("definitions")
       .withIndex("by_scope_name", (q) => q.eq("scope", scope))
-      .paginate(pageOptions(range, 2));
+      .paginate(pageOptions(range, [scope], 1));
     return { page: result.page.map(summary), cursor: result.isDone ? null : result.continueCursor };
   },
 });
@@ -211,6 +211,11 @@ async function lookUp(ctx: QueryCtx, scope: string, name: string): Promise<Doc<"
     .query("definitions")
     .withIndex("by_scope_name", (q) => q.eq("scope", scope).eq("name", name))
     .unique();
+}
+
+/** Null when none is published, or while the definition is being deleted. */
+async function activeVersion(ctx: QueryCtx, { activeVersionId }: Doc<"definitions">): Promise<Doc<"versions"> | null> {
+  return activeVersionId === undefined ? null : await ctx.db.get("versions", activeVersionId);
 }
 
 async function draftOf(ctx: QueryCtx, definitionId: Id<"definitions">): Promise<Doc<"drafts"> | null> {

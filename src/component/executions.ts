@@ -185,9 +185,20 @@ export const list = query({
       if (definition !== undefined || status !== undefined) {
         throw shardflowError("ARGUMENT_INVALID", { message: "List by tag, or by definition and status; not by both." });
       }
-      return await listByTag(ctx, { scope, ...tag, from, to, order, options: pageOptions(args, 4) });
+      return await listByTag(ctx, {
+        scope,
+        ...tag,
+        from,
+        to,
+        order,
+        options: pageOptions(args, [scope, tag.name, tag.value], 1),
+      });
     }
-    const options = pageOptions(args, 2 + Number(definition !== undefined) + Number(status !== undefined));
+    const options = pageOptions(
+      args,
+      [scope, definition, status].filter((value) => value !== undefined),
+      1,
+    );
     const rows = paginator(ctx.db, schema).query("executions");
     const ranged =
       definition !== undefined && status !== undefined
@@ -249,7 +260,7 @@ export const listNodeRuns = query({
     const result = await paginator(ctx.db, schema)
       .query("nodeRuns")
       .withIndex("by_execution_seq", (q) => q.eq("executionId", execution._id))
-      .paginate(pageOptions(args, 3));
+      .paginate(pageOptions(args, [execution._id], 2));
     return { page: result.page.map(nodeRunView), cursor: result.isDone ? null : result.continueCursor };
   },
 });

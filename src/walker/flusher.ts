@@ -51,12 +51,18 @@ export class Flusher {
   /** When the database last said that this stretch owns the execution (ms); the start of the call counts. */
   fencedAt: number;
 
-  constructor(ports: StretchPorts, ticker: Ticker, lastSeq: number, position: () => string) {
+  /** @param stretch - loading it was the first proof of ownership, and it was begun with the stretch. */
+  constructor(
+    ports: StretchPorts,
+    ticker: Ticker,
+    stretch: { lastSeq: number; startedAt: number },
+    position: () => string,
+  ) {
     this.#ports = ports;
     this.#ticker = ticker;
-    this.#seq = lastSeq;
+    this.#seq = stretch.lastSeq;
     this.#position = position;
-    this.fencedAt = ports.now();
+    this.fencedAt = stretch.startedAt;
   }
 
   /** Records a finished run. `effect`: it had side effects, so it must be durable before the next effect. */

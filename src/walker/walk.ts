@@ -55,7 +55,7 @@ class Walk {
     this.#state = state;
     this.#ports = ports;
     this.#ticker = new Ticker(ports);
-    this.#flusher = new Flusher(ports, this.#ticker, stretch.lastSeq, () => writePosition(state.position));
+    this.#flusher = new Flusher(ports, this.#ticker, stretch, () => writePosition(state.position));
     this.#memory = new Memory(stretch.plan, ports, stretch.execution, stretch.variables);
     this.#effects = new Effects(ports, this.#ticker, () => this.#stop(new StretchStopped("stale")));
     this.#pauses = new Pauses(this.#ticker, () => ports.now());

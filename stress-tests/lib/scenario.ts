@@ -19,11 +19,15 @@ export type PhaseResult = { name: string; settings: Phase["settings"]; metrics: 
 /** One condition of a verdict: what must hold, and what was seen. */
 export type Check = { claim: string; passed: boolean; observed: string };
 
+/** What every scenario asks of every phase; see `basicChecks`. */
+export const BASIC_THRESHOLD =
+  "every execution succeeds in time, with the right result and each node run recorded once";
+
 export type Scenario = {
   name: string;
   /** What a run answers. */
   question: string;
-  /** The conditions of the verdict, in words. */
+  /** What the verdict asks for beyond {@link BASIC_THRESHOLD}, in words. */
   thresholds: readonly string[];
   /** What to look at when the verdict is no. */
   failureMeans: string;
@@ -39,7 +43,7 @@ export type Scenario = {
   nodeRunKeys: (index: number) => readonly string[];
   /** How an arrival is started; default: one call. */
   start?: (target: Target, request: StartRequest, index: number) => Promise<string>;
-  /** What it asks beyond that everything succeeded and was recorded once. */
+  /** The checks behind its own thresholds. */
   judge: (phases: readonly PhaseResult[], load: Load) => Check[];
 };
 
@@ -93,7 +97,6 @@ async function runPhase(
   });
 }
 
-/** What every scenario asks of every phase. */
 function basicChecks(scenario: Scenario, { name, metrics, observations }: PhaseResult, isOneOfMany: boolean): Check[] {
   const { arrivals, succeeded, refused, failed, canceled, stuck } = metrics;
   const where = isOneOfMany ? ` (${name})` : "";

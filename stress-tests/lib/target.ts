@@ -18,22 +18,22 @@ export type StartRequest = { definition: string; input: JsonObject; idempotencyK
 
 export type Target = {
   /** Publishes the definition and applies the settings. */
-  prepare(setup: Setup): Promise<void>;
+  prepare: (setup: Setup) => Promise<void>;
   /** @returns The id of the execution, once its start is durable. */
-  start(request: StartRequest): Promise<string>;
-  statusOf(executionId: string): Promise<ExecutionState>;
+  start: (request: StartRequest) => Promise<string>;
+  statusOf: (executionId: string) => Promise<ExecutionState>;
   /** All of them, in the order they were recorded. */
-  listNodeRuns(executionId: string): Promise<NodeRun[]>;
+  listNodeRuns: (executionId: string) => Promise<NodeRun[]>;
   /** Ms since the epoch, on the clock that `startedAt` and `endedAt` are taken from. */
-  now(): number;
+  now: () => number;
   /** Lets time pass on that clock. */
-  wait(ms: number): Promise<void>;
+  wait: (ms: number) => Promise<void>;
 };
 
 /** Opens a target, lets its time go by while `work` runs, and closes it. Whatever chance it has comes from the seed. */
 export type OpenTarget = {
   name: string;
-  run<T>(seed: number, work: (target: Target) => Promise<T>): Promise<T>;
+  run: <T>(seed: number, work: (target: Target) => Promise<T>) => Promise<T>;
 };
 
 /** Where a status leaves an execution. @throws when the product has a status that this switch does not know. */

@@ -12,10 +12,7 @@ export const loopContention: Scenario = {
   name: "loop-contention",
   question:
     "When several loops with passes at the same time run beside each other, is every pass run and recorded once?",
-  thresholds: [
-    "every execution succeeds in time, with the right result and each node run recorded once",
-    `an execution takes no longer than its ${PASSES} passes one after the other, and ${OVERHEAD_MS} ms`,
-  ],
+  thresholds: [`an execution takes no longer than its ${PASSES} passes one after the other, and ${OVERHEAD_MS} ms`],
   failureMeans:
     "Passes are lost, doubled or mixed up, or wait for those of others: look at the walker's loops and the checkpoints.",
   load: { total: 8, concurrency: 8, rampUpSeconds: 0, durationMinutes: 0, stuckMs: 60_000 },

@@ -1,16 +1,15 @@
 /** Large values: every input is far too large for a row, and comes back as part of the result. */
-import { seededRandom } from "../lib/random.js";
 import type { Scenario } from "../lib/scenario.js";
 
-/** In turn: just too large for a row, large, and too large for one document. */
-const CHARACTERS = [10_000, 100_000, 800_000] as const;
-/** One to three bytes each, and some that JSON escapes: about 1.4 bytes per character. */
-const ALPHABET = 'abc xyz 0189 "\\\n\t{}\u00e4\u00df\u20ac\u4e2d';
+/** Lines of about 40 bytes, in turn: just too large for a row, large, and too large for one document. */
+const LINES = [300, 3_000, 30_000] as const;
+/** Characters of one to three bytes, and some that JSON escapes. */
+const TEXT = 'abc xyz 0189 "\\\n\t{}\u00e4\u00df\u20ac\u4e2d';
 
 export const payloadPressure: Scenario = {
   name: "payload-pressure",
   question: "Do large inputs and results come through every node unharmed?",
-  thresholds: ["every execution succeeds in time, with the right result and each node run recorded once"],
+  thresholds: [],
   failureMeans: "A value was cut, changed or refused on its way: look at the payloads, and at the limits of values.",
   load: { total: 6, concurrency: 3, rampUpSeconds: 0, durationMinutes: 0, stuckMs: 60_000 },
   definition: {
@@ -43,11 +42,9 @@ export const payloadPressure: Scenario = {
   judge: () => [],
 };
 
-/** Different for every execution, so that none can be given another's. */
+/** No line is like another, in this execution or any other: none can be lost, moved or swapped unseen. */
 function textOf(index: number): string {
-  const random = seededRandom(index);
-  const length = CHARACTERS[index % CHARACTERS.length];
-  return Array.from({ length }, () => ALPHABET[Math.floor(random() * ALPHABET.length)]).join("");
+  return Array.from({ length: LINES[index % LINES.length] ?? 0 }, (_, line) => `${index}/${line} ${TEXT}`).join("");
 }
 
 /** As `stress.measure` of the app has it. */

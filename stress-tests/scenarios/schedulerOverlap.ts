@@ -10,7 +10,6 @@ export const schedulerOverlap: Scenario = {
   name: "scheduler-overlap",
   question: "When a schedule fires while earlier executions still run, does every tick start one execution, at once?",
   thresholds: [
-    "every execution succeeds in time, with the right result and each node run recorded once",
     "a tick that is delivered twice starts one execution",
     `at least ${LEAST_AT_ONCE} executions run at the same time`,
     `none takes longer than its work of ${WORK_MS} ms and ${OVERHEAD_MS} ms`,

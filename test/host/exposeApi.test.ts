@@ -182,6 +182,16 @@ describe("a scope that authorize gives", () => {
     expect(await count("b")).toBe(2);
   });
 
+  test("is not left by a cursor that was made up", async () => {
+    const { call, ofA, ofB } = await startApp();
+    for (const order of ["asc", "desc"]) {
+      const cursor = JSON.stringify(["a", 0, 0, ""]);
+      expect(await codeOf(call("listExecutions", { cursor, order }))).toBe("ARGUMENT_INVALID");
+    }
+    const cursor = JSON.stringify([ofA, 0, 0, 0, ""]);
+    expect(await codeOf(call("listNodeRuns", { executionId: ofB, cursor }))).toBe("ARGUMENT_INVALID");
+  });
+
   test("opens the executions in it", async () => {
     const { call, ofB } = await startApp();
     expect(await call("getStatus", { executionId: ofB })).toMatchObject({ executionId: ofB, scope: "b" });

@@ -53,6 +53,8 @@ describe("entry points", () => {
     const alias = vitestConfig.resolve?.alias as Array<{ find: RegExp; replacement: string }>;
     for (const [specifier, [source = ""]] of Object.entries(paths)) {
       if (specifier.endsWith("/_generated/component.js")) continue;
+      // Types of somebody else's package, whose code is its own.
+      if (!specifier.startsWith("convex-shardflow")) continue;
       const hits = alias.filter(({ find }) => find.test(specifier));
       expect(hits.map(({ replacement }) => replacement)).toEqual([path.join(REPO_ROOT, source)]);
     }

@@ -40,7 +40,11 @@ describe("virtual time", () => {
   });
 
   it("takes chance from the seed", async () => {
-    const draw = (seed: number) => inVirtualTime(seed, async () => [Math.random(), Math.random()]);
+    const draw = (seed: number) =>
+      inVirtualTime(seed, async () => {
+        const { random } = Math;
+        return [random(), random()];
+      });
     expect(await draw(5)).toEqual(await draw(5));
     expect(await draw(5)).not.toEqual(await draw(6));
   });
@@ -53,7 +57,7 @@ describe("virtual time", () => {
     });
     await expect(failing).rejects.toThrow("broken off");
     expect(globalThis).toMatchObject({ setTimeout, clearTimeout, setInterval, clearInterval, Date });
-    expect(Math.random).toBe(random);
+    expect(Math).toHaveProperty("random", random);
   });
 
   it("belongs to one piece of work, and ends with it", async () => {

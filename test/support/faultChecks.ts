@@ -57,7 +57,7 @@ export async function strikeAt(world: World, awaits: Point[], when: When, stop: 
   for (const point of awaits) targets.set(await startEverything(world), point);
   const ids = [...targets.keys()];
   world.stopAt((point, where) => {
-    if (where !== when || point.kind === "timer" || targets.get(point.execution)?.n !== point.n) return null;
+    if (where !== when || point.n === null || targets.get(point.execution)?.n !== point.n) return null;
     targets.delete(point.execution);
     return stop;
   });

@@ -80,8 +80,9 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
   const kernel: Kernel = {
     pass: (execution, kind, name) => {
       const n = counts.get(execution) ?? 0;
-      if (kind !== "timer") counts.set(execution, n + 1);
-      const point = { n, execution, kind, name };
+      const numbered = kind !== "timer" && !/^checkpoint:(isOwner|renew)$/.test(name);
+      if (numbered) counts.set(execution, n + 1);
+      const point = { n: numbered ? n : null, execution, kind, name };
       points.push(point);
       return point;
     },
@@ -114,7 +115,8 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
     processes,
     /** Every await so far, in order. */
     points,
-    pointsOf: (execution: string) => points.filter((point) => point.execution === execution && point.kind !== "timer"),
+    /** The numbered ones of an execution. */
+    pointsOf: (execution: string) => points.filter((point) => point.execution === execution && point.n !== null),
     warnings,
     /** What models answer. */
     answer: (fetch: Fetch) => (kernel.fetch = fetch),

@@ -14,9 +14,10 @@ export type PointKind = "begin" | "query" | "mutation" | "action" | "fetch" | "t
 export type When = "before" | "after";
 /**
  * One await of one process: before it, the call has not been made; after it, the reply has not arrived.
- * `n` counts those of an execution over all its processes, timers apart.
+ * `n` counts those of an execution over all its processes. Timers and looks at the lease have none: they depend on how
+ * much time has passed.
  */
-export type Point = { n: number; execution: string; kind: PointKind; name: string };
+export type Point = { n: number | null; execution: string; kind: PointKind; name: string };
 /**
  * What happens at a point. kill: the process is gone, and nothing of it settles. fail: the call fails; before it, it was
  * never made, after it, it was made and its reply is lost. hold: this call waits until it is released. freeze: the whole

@@ -138,7 +138,11 @@ describe("deleting a definition", () => {
   test("with more versions than one batch holds", async () => {
     const world = await startWorld();
     for (let i = 0; i < 43; i++) await world.publish(echo("echo", { description: `${i}` }));
+    await world.t.mutation(api.definitions.rollback, { name: "echo", version: 1 });
     await deleteDefinition(world, "echo");
+    // The active version is in the first batch: the definition can still be looked at until it is gone itself.
+    await runUntil(async () => (await world.rows("versions")).length < 43);
+    expect(await world.t.query(api.definitions.get, { name: "echo" })).toMatchObject({ deleting: true, version: null });
     await untilGone(world, "echo");
     expect(await world.counts()).toEqual(restingCounts(0, 0));
   });

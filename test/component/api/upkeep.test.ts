@@ -189,8 +189,8 @@ describe("revive", () => {
     await world.publish(worker());
     const onComplete = await world.handle("functions:completed");
     const ids = [];
-    for (let i = 0; i < 4; i++) ids.push(await world.start("worker", { mode: `${i}`, ms: 3 * MINUTE }, { onComplete }));
-    await pass(4 * MINUTE);
+    for (let i = 0; i < 3; i++) ids.push(await world.start("worker", { mode: `${i}`, ms: 130_000 }, { onComplete }));
+    await pass(135_000);
     for (let i = 0; i < 3; i++) {
       expect(await revive(world)).toMatchObject({ pumps: 1, watches: 0, wakes: 0 });
       await pass(1_000);
