@@ -4,7 +4,7 @@
  * Starts a language model on this machine, a deployment beside it, runs every case of cases.ts to its end, and says
  * whether each ended as it must. Exits with 1 when one did not, or when they took longer than two minutes.
  *
- *   --json      prints {executions: [...]} and nothing else
+ *   --json      prints {executions: [...]} and nothing else (`npm run --silent demo -- --json`)
  *   --sabotage  lets the model sort tickets wrongly, to show that the demo would notice
  */
 import { parseArgs } from "node:util";

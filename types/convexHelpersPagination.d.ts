@@ -2,7 +2,8 @@
  * The types of `convex-helpers/server/pagination`, as far as they are used here.
  *
  * Owns: nothing at run time; the package's own code runs. convex-helpers ships its TypeScript sources beside their
- * declarations, and the compiler prefers the sources, which do not pass `exactOptionalPropertyTypes`.
+ * declarations, and the compiler prefers the sources, which do not pass `exactOptionalPropertyTypes`. tsconfig.json names
+ * this file without its extension: tsx reads `paths` too, and would run it in place of the package.
  */
 import type {
   DataModelFromSchemaDefinition,

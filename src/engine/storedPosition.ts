@@ -63,8 +63,8 @@ function isLoop(loop: Json): boolean {
   return isJsonObject(loop) && typeof loop.key === "string" && hasCounts(loop) && hasKnownExit(loop);
 }
 
-function hasCounts({ total, next, failed, startedAt }: JsonObject): boolean {
-  return (total === null || isCount(total)) && isCount(next) && isCount(failed) && typeof startedAt === "number";
+function hasCounts({ total, next, failed, saved = 0, startedAt }: JsonObject): boolean {
+  return (total === null || isCount(total)) && [next, failed, saved].every(isCount) && typeof startedAt === "number";
 }
 
 function hasKnownExit({ exit, carry }: JsonObject): boolean {

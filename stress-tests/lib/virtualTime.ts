@@ -4,6 +4,7 @@
  * Owns: the globals while the work runs. So a minute of load takes as long as its computing, and every duration is exact:
  * the same seed gives the same run. One piece of work at a time.
  */
+import { AsyncResource } from "node:async_hooks";
 import { VirtualClock } from "../../test/support/virtualClock.js";
 import { seededRandom } from "./random.js";
 
@@ -44,7 +45,9 @@ function timersOf(clock: VirtualClock) {
     (repeats: boolean) =>
     (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]): number => {
       const id = ++lastId;
-      arm(id, () => callback(...args), repeats ? Math.max(1, ms) : ms, repeats);
+      // As with timers of Node, the callback belongs to whoever set it: convex-test knows its callers by that.
+      const call = AsyncResource.bind(() => callback(...args));
+      arm(id, call, repeats ? Math.max(1, ms) : ms, repeats);
       return id;
     };
   const clear = (id: number | undefined): void => {

@@ -466,6 +466,7 @@ describe("stored positions", () => {
     ["a loop without a key", loop({ key: undefined })],
     ["a loop whose key cannot be read", loop({ key: "a/b/" })],
     ["a loop whose next pass is a text", loop({ next: "1" })],
+    ["a loop whose count of saved results is a text", loop({ saved: "1" })],
     ["a loop whose next pass is negative", loop({ next: -1 })],
     ["a loop whose total is a text", loop({ total: "3" })],
     ["a loop whose count of failures is missing", loop({ failed: undefined })],

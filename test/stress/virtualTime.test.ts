@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, it } from "vitest";
 import { inVirtualTime } from "../../stress-tests/lib/virtualTime.js";
 
@@ -28,6 +29,16 @@ describe("virtual time", () => {
       await sleep(100);
     });
     expect(fired).toEqual(["early", "tick", "tick", "late", "tick"]);
+  });
+
+  it("calls back in the context of whoever set the timer", async () => {
+    const caller = new AsyncLocalStorage<string>();
+    const seen: Array<string | undefined> = [];
+    await inVirtualTime(1, async () => {
+      for (const name of ["one", "other"]) caller.run(name, () => setTimeout(() => seen.push(caller.getStore()), 10));
+      await sleep(20);
+    });
+    expect(seen).toEqual(["one", "other"]);
   });
 
   it("has dates that are dates", async () => {

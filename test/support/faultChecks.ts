@@ -70,6 +70,12 @@ export const isCall = ({ kind }: Point): boolean => kind !== "begin" && kind !==
 /** Calls that change something. */
 export const isEffect = (point: Point): boolean => isCall(point) && point.kind !== "query";
 
+/** A call that starts a node. A mutation node starts inside its transaction, behind the fence. */
+export const startsNode = ({ kind, name }: Point) => kind === "fetch" || /^functions:/.test(name);
+
+/** The node that reads its input has started already. */
+export const hasStarted = ({ name }: Point) => /^load:(input|runs)/.test(name);
+
 /** The one right end: the same result, each node recorded once, each effect made once, each call made under its key. */
 export function expectWhole(tables: Tables, executionId: string): void {
   const of = (table: string) => (tables[`shardflow/${table}`] ?? []).filter((row) => row.executionId === executionId);

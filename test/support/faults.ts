@@ -139,10 +139,15 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
       return await runInComponent(path, body);
     },
 
-    /** Calls an internal function of the component. */
+    /** Calls an internal mutation of the component. */
     internal: async (name: string, args: Record<string, unknown>): Promise<unknown> =>
       await world.within("shardflow", async (ctx) => {
         return await ctx.runMutation(makeFunctionReference<"mutation", Record<string, unknown>>(name), args);
+      }),
+    /** Calls an internal query of the component. */
+    ask: async (name: string, args: Record<string, unknown>): Promise<unknown> =>
+      await world.within("shardflow", async (ctx) => {
+        return await ctx.runQuery(makeFunctionReference<"query", Record<string, unknown>>(name), args);
       }),
 
     /** Every row of every component and of the host, but the scheduler's own. */

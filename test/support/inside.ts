@@ -40,8 +40,8 @@ export function inside(t: object) {
   /** Runs a transaction in a component, past its functions. */
   const within = async <T>(path: string, body: (ctx: Ctx) => Promise<T>): Promise<T> => {
     // Present at run time and used by convex-test itself, but not in its types.
-    const { runInComponent } = t as { runInComponent(path: string, body: (ctx: Ctx) => Promise<T>): Promise<T> };
-    return await runInComponent(path, body);
+    type Runner = { runInComponent: (path: string, body: (ctx: Ctx) => Promise<T>) => Promise<T> };
+    return await (t as Runner).runInComponent(path, body);
   };
 
   /** Every row of every component, but the scheduler's own. */
@@ -79,7 +79,7 @@ export function inside(t: object) {
     /** Calls an internal mutation of Shardflow, as a cron would. */
     internal: async (name: string, args: Record<string, unknown> = {}): Promise<unknown> =>
       await within("shardflow", async (ctx) => {
-        return await ctx.runMutation(makeFunctionReference<"mutation", Record<string, unknown>>(name), args);
+        return await ctx.runMutation(makeFunctionReference<"mutation", Record<string, unknown>, unknown>(name), args);
       }),
     /** Cancels the pending jobs of a function, as an operator can in the dashboard; returns how many there were. */
     cancelJobs: async (name: string): Promise<number> =>

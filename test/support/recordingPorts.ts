@@ -225,8 +225,10 @@ export class World {
       async () => {
         // What Convex says when other transactions were first each time; nothing was written.
         if (isLost("request", write)) throw new Error("OptimisticConcurrencyControlFailure: it changed meanwhile");
+        if (writeMs > 0) await this.clock.sleep(writeMs / 2);
+        // An owner that dies has sent it all the same.
         const answer = transaction();
-        if (writeMs > 0) await this.clock.sleep(writeMs);
+        if (writeMs > 0) await this.clock.sleep(writeMs / 2);
         if (isLost("reply", write)) throw new Error("the connection broke");
         return answer;
       },

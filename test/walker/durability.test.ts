@@ -182,6 +182,28 @@ describe("messages", () => {
     expect(world.durableKeys).toEqual(["start", "n0", "n1", "n2", "n3"]);
   });
 
+  it("of one checkpoint that never arrive leave no gap behind those of another", async () => {
+    let world: World;
+    let first = 0;
+    const functions = {
+      act: action(({ key }) => world.clock.sleep(key === "each[1]/n0" ? 500 : 10).then(() => key)),
+    };
+    world = worldOf(
+      { each: { type: "loop", items: [1, 2], concurrency: 2, body: "n0" }, ...chain(["act", "act"]) } as Nodes,
+      {
+        functions,
+        // All tries of the first checkpoint, but none of those that waited behind it.
+        isLost: (moment) => moment === "request" && ++first <= 6,
+      },
+    );
+    await expect(world.stretch()).rejects.toThrow("OptimisticConcurrencyControlFailure");
+    expect(world.runs).toEqual([]);
+    await world.run();
+    expect(world.durableKeys.toSorted()).toEqual(
+      ["each", "each[0]/n0", "each[0]/n1", "each[1]/n0", "each[1]/n1", "start"].toSorted(),
+    );
+  });
+
   it("that never arrive end the stretch, and leave no gap", async () => {
     let isDown = false;
     let world: World;

@@ -58,6 +58,23 @@ describe("attempts", () => {
     expect(world.calls.map(({ args }) => args)).toEqual([{ attempt: 1 }, { attempt: 2 }, { attempt: 3 }]);
   });
 
+  it("that failed are remembered when the owner dies during the next", async () => {
+    let world: World;
+    const functions = {
+      "app.it": action(({ attempt }) => {
+        if (attempt === 1) throw new Error("not yet");
+        return world.clock.sleep(1_000).then(() => attempt);
+      }),
+    };
+    world = worldOf(tried({ maxAttempts: 3, initialMs: 10 }), { functions });
+    const owner = world.startStretch();
+    await world.clock.pass(500);
+    owner.kill();
+    await world.run();
+    expect(world.calls.map(({ args }) => args?.attempt)).toEqual([1, 2, 2]);
+    expect(runOf(world, "call")).toMatchObject({ attempt: 2, failures: [{ attempt: 1 }] });
+  });
+
   it("are not made again without a policy", async () => {
     const world = await run(
       { call: { type: "action", action: "app.it" } },

@@ -4,7 +4,16 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { api } from "../../support/harness.js";
-import { echo, looping, pass, preload, startWorld, worker, type World } from "../../support/hosts/api/world.js";
+import {
+  echo,
+  looping,
+  matching,
+  pass,
+  preload,
+  startWorld,
+  worker,
+  type World,
+} from "../../support/hosts/api/world.js";
 
 beforeAll(preload);
 
@@ -98,7 +107,7 @@ describe("damage before the first stretch", () => {
 
     await world.untilEnded(before, bad, after);
     const { status, lastError } = await world.status(bad);
-    expect([status, lastError]).toEqual(["failed", expect.stringMatching(new RegExp(`^${code}`))]);
+    expect([status, lastError]).toEqual(["failed", matching(new RegExp(`^${code}`))]);
     expect(lastError).toMatch(says);
     for (const id of [before, after]) {
       expect(await world.status(id)).toMatchObject({ status: "succeeded", output: JSON.stringify(LARGE) });
@@ -192,8 +201,8 @@ test("damage while an execution waits: it fails when it is woken, its neighbours
   expect((await world.describe(bad)).places, "it can still be looked at").toEqual([]);
   await world.untilEnded(bad, fine);
   const [broken, exhausted] = [await world.describe(bad), await world.describe(fine)];
-  expect(broken).toMatchObject({ status: "failed", lastError: expect.stringMatching(/^CORRUPT_ROW: .*position/) });
-  expect(exhausted).toMatchObject({ status: "failed", lastError: expect.stringMatching(/^ACTION_FAILED at work/) });
+  expect(broken).toMatchObject({ status: "failed", lastError: matching(/^CORRUPT_ROW: .*position/) });
+  expect(exhausted).toMatchObject({ status: "failed", lastError: matching(/^ACTION_FAILED at work/) });
 });
 
 test("a chunk that is lost after the end is told when it is read, and only there", async () => {
@@ -217,5 +226,5 @@ test("a flow that reads no input still does not succeed without a place for its 
   const bad = await world.start("blind");
   await removeRow(world, "executionData", bad);
   await world.untilEnded(bad);
-  expect(await world.status(bad)).toMatchObject({ status: "failed", lastError: expect.stringMatching(/^CORRUPT_ROW/) });
+  expect(await world.status(bad)).toMatchObject({ status: "failed", lastError: matching(/^CORRUPT_ROW/) });
 });

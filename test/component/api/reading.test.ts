@@ -4,9 +4,11 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { INLINE_VALUE_BYTES } from "../../../src/shared/limits.js";
 import { api } from "../../support/harness.js";
 import {
+  aNumber,
   echo,
   HOUR,
   looping,
+  matching,
   pass,
   preload,
   refusal,
@@ -42,7 +44,7 @@ test("an execution is told through all of its life", async () => {
   expect(await world.describe(executionId)).toEqual({
     ...told,
     status: "pending",
-    shardIndex: expect.any(Number),
+    shardIndex: aNumber,
     input,
     tags: { customer: "42" },
     variables: "{}",
@@ -58,7 +60,7 @@ test("an execution is told through all of its life", async () => {
   const running = await world.describe(executionId);
   expect(running).toMatchObject({ ...told, status: "running", leaseEpoch: 1, nodeRuns: 2 });
   expect(running.places).toEqual([{ key: "second", node: "second", attempt: 1 }]);
-  expect(running.task).toMatchObject({ state: "claimed", claimedAt: expect.any(Number) });
+  expect(running.task).toMatchObject({ state: "claimed", claimedAt: aNumber });
   expect(running.output).toBeUndefined();
 
   await world.untilEnded(executionId);
@@ -90,7 +92,7 @@ test("an execution that waits says for what, until when, and what went wrong bef
       node: "work",
       attempt: 2,
       notBefore: waiting.wait?.wakeAt,
-      lastError: expect.stringMatching(/^ACTION_FAILED: .*the app refuses/),
+      lastError: matching(/^ACTION_FAILED: .*the app refuses/),
     },
   ]);
   expect(waiting.task).toBeUndefined();
@@ -99,7 +101,7 @@ test("an execution that waits says for what, until when, and what went wrong bef
   const failed = await world.describe(executionId);
   expect(failed).toMatchObject({
     status: "failed",
-    lastError: expect.stringMatching(/^ACTION_FAILED at work: .*the app refuses/),
+    lastError: matching(/^ACTION_FAILED at work: .*the app refuses/),
     error: { code: "ACTION_FAILED", class: "app", retryable: true, node: "work" },
   });
   expect(failed.wait).toBeUndefined();
@@ -144,9 +146,9 @@ test("getSummary tells the row, and null for what is no execution", async () => 
   const executionId = await world.start("echo", 1, { idempotencyKey: "k" });
   const summary = { executionId, scope: "", definition: "echo", version: 1, startedAt: START, idempotencyKey: "k" };
   const ask = async (id: string) => await world.t.query(api.executions.getSummary, { executionId: id });
-  expect(await ask(executionId)).toEqual({ ...summary, status: "pending", shardIndex: expect.any(Number) });
+  expect(await ask(executionId)).toEqual({ ...summary, status: "pending", shardIndex: aNumber });
   await world.untilEnded(executionId);
-  expect(await ask(executionId)).toMatchObject({ ...summary, status: "succeeded", endedAt: expect.any(Number) });
+  expect(await ask(executionId)).toMatchObject({ ...summary, status: "succeeded", endedAt: aNumber });
   expect(await ask("garbage")).toBeNull();
   expect(await ask((await world.rows("versions"))[0]!._id), "an id of another table").toBeNull();
   await world.t.mutation(api.executions.cleanupWorkflow, { executionId });

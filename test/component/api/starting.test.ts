@@ -2,7 +2,17 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { MAX_BATCH_STARTS, MAX_KEY_LENGTH, MAX_TAG_LENGTH, MAX_TAGS } from "../../../src/shared/limits.js";
 import { api } from "../../support/harness.js";
-import { DAY, echo, preload, refusal, refusedWithoutATrace, START, startWorld } from "../../support/hosts/api/world.js";
+import {
+  containing,
+  DAY,
+  echo,
+  matching,
+  preload,
+  refusal,
+  refusedWithoutATrace,
+  START,
+  startWorld,
+} from "../../support/hosts/api/world.js";
 
 beforeAll(preload);
 
@@ -21,8 +31,8 @@ describe("the input", () => {
     const { problems, message } = await refusedWithoutATrace(world, () => world.start("order", bad), "INPUT_INVALID");
     expect(problems).toEqual(
       expect.arrayContaining([
-        expect.objectContaining({ path: expect.stringContaining("id") }),
-        expect.objectContaining({ path: expect.stringContaining("lines") }),
+        expect.objectContaining({ path: containing("id") }),
+        expect.objectContaining({ path: containing("lines") }),
       ]),
     );
     expect(message).toContain('"order" version 1');
@@ -236,7 +246,7 @@ test("rows read well without joins", async () => {
       version: 1,
       status: "failed",
       startedAt: START,
-      lastError: expect.stringMatching(/^EXPRESSION_FAILED at check: .*total/),
+      lastError: matching(/^EXPRESSION_FAILED at check: .*total/),
     }),
     expect.objectContaining({ _id: stopped, definition: "checkout", status: "canceled" }),
   ]);

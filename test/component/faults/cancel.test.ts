@@ -7,15 +7,17 @@ import { MINUTE, REAP_DELAY_MS, SECOND } from "../../../src/shared/limits.js";
 import {
   CONTEXT,
   expectCleansUp,
+  hasStarted,
   rowsOfExecutions,
   startEverything,
   startMeasuredWorld,
+  startsNode,
   strikeAt,
 } from "../../support/faultChecks.js";
 import { startWorld, type Tables, type World } from "../../support/faults.js";
 import { api, preload, runUntil } from "../../support/harness.js";
 import { EVERYTHING, notify, record } from "../../support/hosts/faults/flows.js";
-import type { Point, When } from "../../support/stretchProcess.js";
+import type { When } from "../../support/stretchProcess.js";
 
 beforeAll(preload);
 
@@ -28,12 +30,6 @@ function recorded(tables: Tables): Tables {
   const names = [...own.map((name) => `shardflow/${name}`), "shardflow/events", "effects"];
   return Object.fromEntries(names.map((name) => [name, tables[name] ?? []]));
 }
-
-/** A call that starts a node. A mutation node starts inside its transaction, behind the fence. */
-const startsNode = ({ kind, name }: Point) => kind === "fetch" || /^functions:/.test(name);
-
-/** The node that reads its input had started before the cancel; nothing follows it. */
-const hasStarted = ({ name }: Point) => /^load:(input|runs)/.test(name);
 
 /** Cancels what has not ended; returns the ids of those. */
 async function cancelAll(world: World, ids: string[]): Promise<string[]> {

@@ -13,8 +13,15 @@ import {
 } from "../../support/faultChecks.js";
 import { startWorld } from "../../support/faults.js";
 import { preload, runUntil } from "../../support/harness.js";
-import { EVERYTHING } from "../../support/hosts/faults/flows.js";
-import { LEASE_MS, MAX_CRASHES, MINUTE, START_LEASE_MS, WATCH_INTERVAL_MS } from "../../../src/shared/limits.js";
+import { EVERYTHING, notify } from "../../support/hosts/faults/flows.js";
+import {
+  LEASE_MS,
+  MAX_CRASHES,
+  MAX_NODE_TIMEOUT_MS,
+  MINUTE,
+  START_LEASE_MS,
+  WATCH_INTERVAL_MS,
+} from "../../../src/shared/limits.js";
 
 beforeAll(preload);
 
@@ -76,6 +83,25 @@ test("a stretch that has given a sign of life is missed after the lease", async 
   await runUntil(reclaimed, LEASE_MS + WATCH_INTERVAL_MS + MINUTE);
   const { events } = await world.describe(id!);
   expect(events).toMatchObject([{ type: "reclaimed", detail: expect.stringContaining("no sign of life") }]);
+});
+
+test("a stretch whose node takes longer than the lease is not missed", async () => {
+  const world = await startWorld();
+  await world.publish({
+    name: "long",
+    nodes: {
+      start: { type: "trigger", next: { success: "tell" } },
+      tell: { ...(notify("end") as object), timeoutMs: MAX_NODE_TIMEOUT_MS },
+      end: { type: "output", value: "done" },
+    },
+  });
+  world.stopAt(({ name }, when) => (name === "functions:notify" && when === "before" ? "hold" : null));
+  const id = await world.start("long", null);
+  const { release } = await world.untilHeld();
+  await world.elapse(LEASE_MS + 1.5 * WATCH_INTERVAL_MS);
+  release();
+  await world.untilEnded(id);
+  expect(await world.describe(id)).toMatchObject({ status: "succeeded", leaseEpoch: 1, events: [] });
 });
 
 test("a stretch that may still wait in the workpool's queue is not taken for dead", async () => {

@@ -6,7 +6,7 @@ import { beforeAll, expect, test } from "vitest";
 import { MINUTE, REAP_DELAY_MS, SECOND } from "../../../src/shared/limits.js";
 import { expectCleansUp, expectWhole, startEverything } from "../../support/faultChecks.js";
 import { startWorld, type World } from "../../support/faults.js";
-import { preload, runUntil } from "../../support/harness.js";
+import { api, preload, runUntil } from "../../support/harness.js";
 import { EVERYTHING, notify } from "../../support/hosts/faults/flows.js";
 import type { Stop, When } from "../../support/stretchProcess.js";
 
@@ -69,6 +69,40 @@ test.for<{ stop: Stop; when: When }>([
   const events = (await world.rows("shardflow/events")).filter(({ type }) => type === "reclaimed");
   expect(events).toHaveLength(1);
   await expectAllWhole(world, ids);
+});
+
+test("the end of the workflow of a stretch that yielded does not disturb the next stretch", async () => {
+  const world = await startWorld();
+  await world.t.mutation(api.admin.configure, { stretchBudgetMs: SECOND });
+  await world.publish({
+    name: "two",
+    nodes: {
+      start: { type: "trigger", next: { success: "first" } },
+      first: notify("second"),
+      second: notify("end"),
+      end: { type: "output", value: "done" },
+    },
+  });
+  const id = await world.start("two", null, TOGETHER);
+  const isOf = (owner: string) => owner === `host of ${id}`;
+  let calls = 0;
+  world.stopAt(({ execution, kind, name }, when) => {
+    if (name === "functions:notify" && when === "before") return "hold";
+    return isOf(execution) && kind === "return" && when === "before" && calls++ === 0 ? "hold" : null;
+  });
+  const first = await world.untilHeld();
+  await world.elapse(2 * SECOND);
+  first.release();
+  // Its budget is used up: the task is queued again and claimed by another stretch, which is in its node now.
+  await world.untilHeld(3);
+  const [, ending, second] = world.held;
+  expect([ending?.point.kind, second?.point.name]).toEqual(["return", "functions:notify"]);
+  ending!.release();
+  await world.elapse(2 * SECOND);
+  second!.release();
+  await world.untilEnded(id);
+  expect(await world.describe(id)).toMatchObject({ status: "succeeded", leaseEpoch: 2, events: [] });
+  expect(await world.rows("calls")).toHaveLength(2);
 });
 
 test("the workflow of a canceled stretch that hangs stays while a neighbour is under way in it", async () => {

@@ -40,9 +40,9 @@ async function startWithStranger() {
     },
   });
   const stranger = await world.start("stranger", null, { shardKey: keyOf(0) });
-  const isStranger = (execution: string) => execution === stranger;
+  const isStranger = (owner: string) => owner === `host of ${stranger}`;
   world.stopAt((point, when) =>
-    isStranger(point.execution) && point.kind === "begin" && when === "before" ? "hold" : null,
+    isStranger(point.execution) && point.kind === "return" && when === "before" ? "hold" : null,
   );
   await world.untilHeld();
   const [theirs] = await world.rows("shardflow/shard0/workflows");

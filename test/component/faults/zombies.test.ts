@@ -3,11 +3,18 @@
  * then, not a row of the component changes.
  */
 import { beforeAll, expect, test } from "vitest";
-import { expectWhole, startMeasuredWorld, strikeAt } from "../../support/faultChecks.js";
+import {
+  expectWhole,
+  hasStarted,
+  isCall,
+  startMeasuredWorld,
+  startsNode,
+  strikeAt,
+} from "../../support/faultChecks.js";
 import type { Tables } from "../../support/faults.js";
-import { preload } from "../../support/harness.js";
+import { preload, runUntil } from "../../support/harness.js";
 import type { When } from "../../support/stretchProcess.js";
-import { MINUTE } from "../../../src/shared/limits.js";
+import { HOUR, MINUTE } from "../../../src/shared/limits.js";
 
 beforeAll(preload);
 
@@ -26,12 +33,37 @@ test.for<When>(["before", "after"])("frozen %s every await", { timeout: 120_000 
   for (const id of [clean, ...ids]) expectWhole(tables, id);
   const before = durable(tables);
 
+  const mark = world.points.length;
   for (const { release } of world.held) release();
   await world.elapse(10 * MINUTE);
+  // A call it was about to make is made; after that it finds out.
+  for (const { point } of world.held) {
+    const later = world.points.slice(mark).filter(({ execution }) => execution === point.execution);
+    expect([point, later.filter(startsNode).slice(hasStarted(point) ? 1 : 0)]).toEqual([point, []]);
+  }
   expect(durable(await world.tables())).toEqual(before);
   for (const { process } of world.held) {
     // One that froze at its last checkpoint had concluded; every other one was told that it is replaced.
     expect(["stale", "park", "succeeded"]).toContain((process.end as { returned: unknown }).returned);
     expect(process.left).toEqual({ openCalls: 0, openFetches: 0, openBodies: 0, listeners: 0, timers: 0 });
   }
+});
+
+test("woken between the loss of its lease and the next claim", { timeout: 120_000 }, async () => {
+  const { world, clean, awaits } = await startMeasuredWorld();
+  const ids = await strikeAt(world, awaits.filter(isCall), "before", "freeze");
+  const isReclaimed = async (id: string) => (await world.describe(id)).wait?.kind === "crash";
+  const waiting = new Set(world.held);
+  await runUntil(async () => {
+    for (const held of waiting) {
+      if (!(await isReclaimed(held.point.execution))) continue;
+      waiting.delete(held);
+      held.release();
+    }
+    return waiting.size === 0;
+  }, HOUR);
+  await world.untilEnded(...ids);
+  await world.elapse(3 * MINUTE);
+  const tables = await world.tables();
+  for (const id of [clean, ...ids]) expectWhole(tables, id);
 });

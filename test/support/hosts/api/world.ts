@@ -136,6 +136,11 @@ export async function startWorld() {
   };
 }
 
+/** Matchers, as what they are to a type checker: values of any kind. */
+export const aNumber: unknown = expect.any(Number);
+export const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
+export const containing = (text: string): unknown => expect.stringContaining(text);
+
 /** Lets virtual time pass: everything that falls due runs, in order, and nothing later. */
 export async function pass(ms: number): Promise<void> {
   // A timer holds 24 days at most.
