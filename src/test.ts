@@ -21,7 +21,10 @@ const modules = import.meta.glob("./component/**/*.ts");
  * @param t - The instance, from `convexTest`.
  * @param name - The name given in `app.use(shardflow, { name })`. Default "shardflow".
  */
-export function register<Schema extends SchemaDefinition<GenericSchema, boolean>>(t: TestConvex<Schema>, name = "shardflow"): void {
+export function register<Schema extends SchemaDefinition<GenericSchema, boolean>>(
+  t: TestConvex<Schema>,
+  name = "shardflow",
+): void {
   t.registerComponent(name, schema, modules);
   for (let shard = 0; shard < MAX_SHARDS; shard++) workflow.register(t, `${name}/shard${shard}`);
 }

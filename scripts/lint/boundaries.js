@@ -70,7 +70,12 @@ export const ZONES = [
     may: [SHARED, COMPONENT, CONVEX, pkg("convex-test"), /^@convex-dev\/(workflow|workpool|batch-worker)\/test$/],
   },
   { name: "tests of models", files: under("test/models"), may: [/./] },
-  { name: "a user of the package", files: /^(convex|demo)\//, may: [/./], mayNot: [under("src"), ...MODEL_SDKS] },
+  {
+    name: "a user of the package",
+    files: /^(convex|demo|stress-tests)\//,
+    may: [/./],
+    mayNot: [under("src"), ...MODEL_SDKS],
+  },
   { name: "files outside of src/models", files: /./, may: [/./], mayNot: MODEL_SDKS },
 ];
 

@@ -1,6 +1,7 @@
 /** What a stretch reads: at its start, and later only what an expression asks for. Internal queries. */
 import { v } from "convex/values";
-import { vFence, vPassError, type PassError } from "../shared/checkpoint.js";
+import { vFence } from "../shared/checkpoint.js";
+import { vPassError, type PassError } from "../shared/nodeRun.js";
 import { shardflowError } from "../shared/errors.js";
 import { vNodeError } from "../shared/values.js";
 import type { Doc, Id } from "./_generated/dataModel.js";

@@ -7,9 +7,9 @@
  */
 import { defineSchema, defineTable } from "convex/server";
 import { v } from "convex/values";
-import { vPassError } from "../shared/checkpoint.js";
-import { vExecutionStatus, vNodeRunStatus, vTaskState } from "../shared/status.js";
-import { vAttempt, vCancelInfo, vNodeError, vUsage, vValueRef } from "../shared/values.js";
+import { passEndFields, runFields } from "../shared/nodeRun.js";
+import { vExecutionStatus, vTaskState } from "../shared/status.js";
+import { vAttempt, vCancelInfo, vNodeError, vValueRef } from "../shared/values.js";
 
 export default defineSchema({
   /**
@@ -162,24 +162,12 @@ export default defineSchema({
     shardIndex: v.number(),
     seq: v.number(),
     ordinal: v.number(),
-    /** Node and loop passes, such as `rewrite[2]/draft`. */
-    key: v.string(),
-    node: v.string(),
-    type: v.string(),
-    status: vNodeRunStatus,
-    port: v.optional(v.string()),
-    attempt: v.number(),
+    ...runFields,
     failures: v.optional(v.array(vAttempt)),
     output: v.optional(vValueRef),
-    error: v.optional(vNodeError),
-    usage: v.optional(vUsage),
-    startedAt: v.number(),
-    endedAt: v.number(),
-    /** Set when this run ended a pass: the loop's run key, the pass, and what it came to when not to the output. */
-    endsLoop: v.optional(v.string()),
-    passIndex: v.optional(v.number()),
+    ...passEndFields,
+    /** What the pass came to when not to the output. */
     passResult: v.optional(vValueRef),
-    passError: v.optional(vPassError),
   })
     .index("by_execution_seq", ["executionId", "seq", "ordinal"])
     .index("by_execution_key", ["executionId", "key"])

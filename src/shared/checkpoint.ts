@@ -3,8 +3,8 @@
  * Shared by the walker (which builds it) and applyCheckpoint (which writes it).
  */
 import { v, type Infer } from "convex/values";
-import { vNodeRunStatus } from "./status.js";
-import { vAttempt, vNodeError, vUsage } from "./values.js";
+import { passEndFields, runFields, vPassError } from "./nodeRun.js";
+import { vAttempt, vNodeError } from "./values.js";
 
 /** Who writes: the fence of every write of a stretch. */
 export const vFence = v.object({
@@ -15,28 +15,13 @@ export const vFence = v.object({
 });
 export type Fence = Infer<typeof vFence>;
 
-/** Why a pass failed although its last node did not: what is evaluated at its end did. */
-export const vPassError = v.object({ code: v.string(), message: v.string() });
-export type PassError = Infer<typeof vPassError>;
-
 /** A finished node run. Values are JSON text. */
 export const vFinishedRun = v.object({
-  key: v.string(),
-  node: v.string(),
-  type: v.string(),
-  status: vNodeRunStatus,
-  port: v.optional(v.string()),
-  attempt: v.number(),
+  ...runFields,
   failures: v.optional(v.array(vAttempt)),
   output: v.optional(v.string()),
-  error: v.optional(vNodeError),
-  usage: v.optional(vUsage),
-  startedAt: v.number(),
-  endedAt: v.number(),
-  endsLoop: v.optional(v.string()),
-  passIndex: v.optional(v.number()),
+  ...passEndFields,
   passResult: v.optional(v.string()),
-  passError: v.optional(vPassError),
 });
 export type FinishedRun = Infer<typeof vFinishedRun>;
 

@@ -3,8 +3,9 @@
  * are JSON text, times are milliseconds since the epoch.
  */
 import { v, type Infer } from "convex/values";
-import { vExecutionStatus, vNodeRunStatus } from "./status.js";
-import { vAttempt, vCancelInfo, vNodeError, vUsage } from "./values.js";
+import { runFields } from "./nodeRun.js";
+import { vExecutionStatus } from "./status.js";
+import { vAttempt, vCancelInfo, vNodeError } from "./values.js";
 
 export const vProblem = v.object({
   code: v.string(),
@@ -80,20 +81,11 @@ export const vDescription = v.object({
 export type ExecutionDescription = Infer<typeof vDescription>;
 
 export const vNodeRunView = v.object({
-  key: v.string(),
-  node: v.string(),
-  type: v.string(),
-  status: vNodeRunStatus,
-  port: v.optional(v.string()),
-  attempt: v.number(),
+  ...runFields,
   failures: v.array(vAttempt),
   /** JSON text. A large one is cut off; `outputBytes` says how large it is. */
   output: v.optional(v.string()),
   outputBytes: v.number(),
-  error: v.optional(vNodeError),
-  usage: v.optional(vUsage),
-  startedAt: v.number(),
-  endedAt: v.number(),
   seq: v.number(),
 });
 export type NodeRunView = Infer<typeof vNodeRunView>;

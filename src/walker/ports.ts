@@ -3,7 +3,8 @@
  * functions and models. The component implements it over an action context; tests over a recording fake.
  */
 import type { Json } from "../shared/json.js";
-import type { CommitReply, FinishedRun, PassError, Progress, Reply } from "../shared/checkpoint.js";
+import type { CommitReply, FinishedRun, Progress, Reply } from "../shared/checkpoint.js";
+import type { PassError } from "../shared/nodeRun.js";
 import type { NodeError } from "../shared/nodeError.js";
 import type { StoredNodeError, Usage } from "../shared/values.js";
 

@@ -71,7 +71,7 @@ export const isCall = ({ kind }: Point): boolean => kind !== "begin" && kind !==
 export const isEffect = (point: Point): boolean => isCall(point) && point.kind !== "query";
 
 /** A call that starts a node. A mutation node starts inside its transaction, behind the fence. */
-export const startsNode = ({ kind, name }: Point) => kind === "fetch" || /^functions:/.test(name);
+export const startsNode = ({ name }: { name: string }) => /^(functions:|api\.openai\.com$)/.test(name);
 
 /** The node that reads its input has started already. */
 export const hasStarted = ({ name }: Point) => /^load:(input|runs)/.test(name);

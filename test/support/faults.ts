@@ -163,7 +163,14 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
       }
       return all;
     },
-    rows: async (table: string): Promise<Row[]> => (await world.tables())[table] ?? [],
+    rows: async (table: string): Promise<Row[]> => {
+      const at = table.lastIndexOf("/");
+      const path = table.slice(0, Math.max(0, at));
+      return await world.within(
+        path,
+        async ({ db }) => (await db.query(table.slice(at + 1)).collect()) as unknown as Row[],
+      );
+    },
 
     handle: async (fn: string) =>
       await t.run(async () => await createFunctionHandle(makeFunctionReference<"mutation">(fn))),

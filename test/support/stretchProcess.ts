@@ -58,6 +58,8 @@ export class StretchProcess {
   #dead = false;
   #frozen: Gate | null = null;
   #wasFrozen = false;
+  /** What it was about to call when it was frozen, elsewhere than where it was stopped. */
+  readonly madeFrozen: string[] = [];
   /** Calls made and not answered. */
   openCalls = 0;
   openFetches = 0;
@@ -105,6 +107,7 @@ export class StretchProcess {
   }
 
   async #call<T>(kind: PointKind, name: string, make: () => Promise<T>): Promise<T> {
+    if (this.#frozen !== null) this.madeFrozen.push(name);
     await this.#alive();
     const point = this.#kernel.pass(this.execution, kind, name);
     await this.#stopAt(point, "before");
