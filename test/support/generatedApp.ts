@@ -7,7 +7,7 @@
 import type { Definition, NodeSource } from "../../src/engine/definition/schema.js";
 import type { Json, JsonObject } from "../../src/shared/json.js";
 import type { AppFunction } from "./recordingPorts.js";
-import type { ReferenceFunction } from "./reference.js";
+import { canonical, type ReferenceFunction } from "./reference.js";
 
 export const GENERATED_ACTIONS = ["echo", "store", "send", "refuse", "flaky"] as const;
 type Name = (typeof GENERATED_ACTIONS)[number];
@@ -38,10 +38,10 @@ function isName(name: string): name is Name {
   return GENERATED_ACTIONS.some((one) => one === name);
 }
 
-/** A number that differs from value to value, and not from run to run. */
+/** A number that differs from value to value, and not from run to run: Convex may change the order of keys. */
 function weightOf(value: Json): number {
   let weight = 7;
-  for (const char of JSON.stringify(value)) weight = (weight * 31 + (char.codePointAt(0) ?? 0)) % 9_973;
+  for (const char of canonical(value)) weight = (weight * 31 + (char.codePointAt(0) ?? 0)) % 9_973;
   return weight;
 }
 

@@ -284,7 +284,7 @@ function codeOf(error: unknown): string {
 }
 
 /** JSON with sorted keys: equal texts are equal values. */
-function canonical(value: Json): string {
+export function canonical(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const keys = Object.keys(value).toSorted();

@@ -14,7 +14,7 @@ import {
   runOf,
   worldOf,
   type Nodes,
-} from "./flows.js";
+} from "../support/flows.js";
 
 const KINDS = { query, mutation, action };
 const call = (args: JsonObject, rest: Partial<Nodes[string]> = {}): Nodes => ({

@@ -3,7 +3,18 @@ import { describe, expect, it } from "vitest";
 import { validateDefinition } from "../../src/engine/definition/validate.js";
 import type { Json } from "../../src/shared/json.js";
 import { MAX_VALUE_BYTES } from "../../src/shared/limits.js";
-import { errorOf, failureOf, flow, outputOf, query, resultOf, run, runOf, worldOf, type Nodes } from "./flows.js";
+import {
+  errorOf,
+  failureOf,
+  flow,
+  outputOf,
+  query,
+  resultOf,
+  run,
+  runOf,
+  worldOf,
+  type Nodes,
+} from "../support/flows.js";
 
 describe("trigger", () => {
   it("hands on the input as its output, which is not stored a second time", async () => {

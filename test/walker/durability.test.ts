@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { WorldOptions } from "../support/recordingPorts.js";
 import { World } from "../support/recordingPorts.js";
-import { action, failureOf, mutation, query, resultOf, run, worldOf, type Nodes } from "./flows.js";
+import { action, failureOf, mutation, query, resultOf, run, worldOf, type Nodes } from "../support/flows.js";
 
 /** A chain of calls, told apart by the key of their node run. */
 const chain = (names: string[]): Nodes =>

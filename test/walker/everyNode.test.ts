@@ -6,7 +6,7 @@ import type { NodeType } from "../../src/engine/plan.js";
 import { EXECUTORS } from "../../src/walker/nodes/executors.js";
 import { CASE_INPUT, flowOf, NODE_CASES } from "../support/nodeCases.js";
 import { World } from "../support/recordingPorts.js";
-import { action, errorOf, outputOf, resultOf, runOf } from "./flows.js";
+import { action, errorOf, outputOf, resultOf, runOf } from "../support/flows.js";
 
 const TYPES = Object.keys(EXECUTORS) as NodeType[];
 const CASES = TYPES.flatMap((type) => Object.keys(NODE_CASES[type]).map((port) => ({ type, port })));

@@ -15,7 +15,7 @@ import {
   runOf,
   worldOf,
   type Nodes,
-} from "./flows.js";
+} from "../support/flows.js";
 
 type LoopFields = Partial<Extract<Nodes[string], { type: "loop" }>>;
 

@@ -6,11 +6,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Definition } from "../../src/engine/definition/schema.js";
 import { validateDefinition } from "../../src/engine/definition/validate.js";
-import type { Json, JsonObject } from "../../src/shared/json.js";
+import { isJsonObject, type Json, type JsonObject } from "../../src/shared/json.js";
 import { definitions, inputs } from "../support/arbitraries/definitions.js";
-import { callGenerated, GENERATED_ACTIONS, KINDS, prepared, referenceFunctions } from "../support/generatedApp.js";
+import { comparable, expected, type Comparable } from "../support/comparing.js";
+import { callGenerated, GENERATED_ACTIONS, KINDS, prepared } from "../support/generatedApp.js";
 import { World, type AppFunction, type WorldOptions } from "../support/recordingPorts.js";
-import { interpret, type ReferenceResult } from "../support/reference.js";
 
 const generated = fc.tuple(definitions({ actions: GENERATED_ACTIONS }).map(prepared), inputs());
 
@@ -49,53 +49,18 @@ function worldOf(definition: Definition, input: Json, options: Partial<WorldOpti
   return world;
 }
 
-type Comparable = Pick<ReferenceResult, "status" | "output" | "code" | "variables"> & { runs: JsonObject };
-
-const sorted = (runs: Array<[string, JsonObject]>): JsonObject =>
-  Object.fromEntries(runs.toSorted(([a], [b]) => (a < b ? -1 : 1)));
-
-function expected(definition: Definition, input: Json, world: World): Comparable & { isTimingDependent: boolean } {
-  const messageOf = (loopKey: string, index: number): string => {
-    const { errors } = JSON.parse(world.runOf(loopKey)?.output ?? '{"errors":[]}') as {
-      errors: Array<{ index: number; message: string }>;
-    };
-    return errors.find((error) => error.index === index)?.message ?? "";
-  };
-  const { runs, ...result } = interpret(definition, input, referenceFunctions(), messageOf);
-  return {
-    ...result,
-    runs: sorted(
-      [...runs].map(([key, { port, ...run }]) => [key, { ...run, ...(port === undefined ? {} : { port }) }]),
-    ),
-  };
-}
-
 function found(world: World): Comparable {
-  const { conclusion } = world;
+  const { conclusion, variables, runs } = world;
   if (conclusion?.kind !== "succeeded" && conclusion?.kind !== "failed") throw new Error("it has not ended");
-  const runs = world.runs.map(({ key, status, port, attempt, output, error }): [string, JsonObject] => [
-    key,
-    {
-      status,
-      attempt,
-      ...(port === undefined ? {} : { port }),
-      ...(output === undefined ? {} : { output: JSON.parse(output) as Json }),
-      ...(error === undefined ? {} : { code: error.code }),
-    },
-  ]);
-  return {
-    status: conclusion.kind,
-    output: conclusion.kind === "succeeded" ? (JSON.parse(conclusion.output) as Json) : null,
-    code: conclusion.kind === "failed" ? conclusion.error.code : null,
-    variables: world.variables,
-    runs: sorted(runs),
-  };
+  const output = conclusion.kind === "succeeded" ? (JSON.parse(conclusion.output) as Json) : null;
+  const code = conclusion.kind === "failed" ? conclusion.error.code : null;
+  return comparable({ status: conclusion.kind, output, code, variables }, runs);
 }
 
 /** Compares, and counts what was seen, so that a generator that has gone dull is noticed. */
 function compare(definition: Definition, input: Json, world: World, seen: Map<string, number>): void {
   const note = (what: string) => void seen.set(what, (seen.get(what) ?? 0) + 1);
-  const { isTimingDependent, ...result } = expected(definition, input, world);
+  const { isTimingDependent, ...result } = expected(definition, input, world.runs);
   expect(world.durableKeys).toHaveLength(new Set(world.durableKeys).size);
   if (isTimingDependent) return note("timing");
   expect(found(world)).toEqual(result);
@@ -105,7 +70,7 @@ function compare(definition: Definition, input: Json, world: World, seen: Map<st
     if (typeof port === "string") note(`port ${port}`);
     if (Number(attempt) > 1) note("retry");
     if (typeof code === "string") note(code);
-    if (typeof output === "object" && output !== null && "exit" in output) note(`exit ${String(output.exit)}`);
+    if (isJsonObject(output) && typeof output.exit === "string") note(`exit ${output.exit}`);
   }
   if (world.stretches.length > 1) note("stretches");
 }

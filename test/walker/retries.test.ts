@@ -4,7 +4,18 @@ import { describe, expect, it } from "vitest";
 import { nodeError } from "../../src/shared/nodeError.js";
 import { IN_PROCESS_BACKOFF_MS } from "../../src/shared/limits.js";
 import type { AppFunction, World } from "../support/recordingPorts.js";
-import { action, errorOf, failureOf, mutation, query, resultOf, run, runOf, worldOf, type Nodes } from "./flows.js";
+import {
+  action,
+  errorOf,
+  failureOf,
+  mutation,
+  query,
+  resultOf,
+  run,
+  runOf,
+  worldOf,
+  type Nodes,
+} from "../support/flows.js";
 
 type Retry = NonNullable<Nodes[string]["retry"]>;
 const tried = (retry: Retry, rest: object = {}): Nodes => ({

@@ -40,7 +40,5 @@ test.each(TYPES)("%s", async (type) => {
   await world.untilQuiet();
   // Nothing is left but what was asked to be kept.
   const counts = await world.counts();
-  expect(Object.keys(counts).filter((table) => /tasks|waits|payloads|workflow|pending|runStatus/.test(table))).toEqual(
-    [],
-  );
+  expect(Object.keys(counts).filter((table) => /tasks|waits|workflow|pending|runStatus/.test(table))).toEqual([]);
 });

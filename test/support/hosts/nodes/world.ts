@@ -8,7 +8,7 @@ import type { NodeRunView } from "../../../../src/shared/views.js";
 import shardflow from "../../../../src/test.js";
 import { api, keepContextInTimers, preload as preloadComponent, runToQuiet, runUntil } from "../../harness.js";
 import { inside } from "../../inside.js";
-import { flow, type Nodes } from "../../../walker/flows.js";
+import { flow, type Nodes } from "../../flows.js";
 import { hostModules } from "./modules.js";
 import schema from "./schema.js";
 

@@ -2,7 +2,7 @@
 import { validateDefinition } from "../../src/engine/definition/validate.js";
 import type { Definition, NodeSource } from "../../src/engine/definition/schema.js";
 import type { Json, JsonObject } from "../../src/shared/json.js";
-import { World, type AppFunction, type StoredRun, type WorldOptions } from "../support/recordingPorts.js";
+import { World, type AppFunction, type StoredRun, type WorldOptions } from "./recordingPorts.js";
 
 export type Nodes = Record<string, NodeSource>;
 
