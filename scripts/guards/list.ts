@@ -44,7 +44,7 @@ export const GUARDS: readonly Guard[] = [
     file: FENCE,
     find: "state.ended || state.leaseEpoch !== claim.leaseEpoch",
     put: "state.ended",
-    test: ["zombies", "frozen before every await"],
+    test: ["zombies", "woken while its successor is in flight, and has not written yet"],
   },
   {
     name: "seq: numbers apply once and in order",
@@ -138,7 +138,7 @@ export const GUARDS: readonly Guard[] = [
     name: "a committed mutation moves its token before the next write",
     without: "a write of another pass takes the move back, and the mutation runs again after a crash",
     file: "src/walker/flusher.ts",
-    find: "      moveOn();\n",
+    find: "      this.#state.position = exit(this.#state.position);\n",
     put: "",
     test: ["crash", "killed before every await"],
   },

@@ -7,7 +7,6 @@ import { createEvaluator, type Evaluator } from "../engine/expr/evaluate.js";
 import type { PlanNode } from "../engine/plan.js";
 import { exitToken, runKey, type Token } from "../engine/position.js";
 import { createSecretScope, type SecretScope } from "../engine/secrets.js";
-import { writePosition } from "../engine/storedPosition.js";
 import type { Json } from "../shared/json.js";
 import { nodeError, toNodeError } from "../shared/nodeError.js";
 import type { Effects } from "./effects.js";
@@ -93,17 +92,11 @@ export class Attempts {
     args: Json,
   ): Promise<string> {
     const run = committedRun(this.#state.plan, token, node, key, startedAt);
-    const exited = () => {
-      const { position } = this.#state;
-      const current = this.#state.current(token);
-      return current === null ? position : exitToken(position, current, "success");
-    };
     const output = await this.#flusher.commit(
       run,
       handle,
       args,
-      () => writePosition(exited()),
-      () => (this.#state.position = exited()),
+      (position) => exitToken(position, token, "success"),
       () => !this.#state.isOver && this.#state.current(token) !== null,
     );
     this.#effects.renewed();

@@ -4,8 +4,11 @@
  * Invariants: (W1) at most one unacknowledged flush per execution; (W2) an effect whose result is recorded here is
  * durable before another one is begun after it ({@link Flusher.beforeEffect}); results of cheap nodes ride along;
  * (W3) a flush whose reply was lost is sent again with the same seq and id, so it applies once; (W4) after a flush that
- * failed for good nothing is written, since it would leave a gap.
+ * failed for good nothing is written, since it would leave a gap; (W5) a checkpoint fits a transaction: what is recorded
+ * beyond MAX_CHECKPOINT_BYTES becomes one of its own, with the position of that moment.
  */
+import type { Position } from "../engine/position.js";
+import { writePosition } from "../engine/storedPosition.js";
 import type { Conclusion, FinishedRun, Progress, Reply } from "../shared/checkpoint.js";
 import type { Json, JsonObject } from "../shared/json.js";
 import { MAX_CHECKPOINT_BYTES, MAX_RUNS_PER_CHECKPOINT } from "../shared/limits.js";
@@ -28,6 +31,8 @@ type Pending = {
   passEnds: PassEnd[];
   bytes: number;
 };
+/** What is to be written as it was at a moment: the position then, and the effects recorded until then. */
+type Batch = Pending & { position: Position; effects: number };
 const nothing = (): Pending => ({ runs: [], variables: [], payloads: [], passEnds: [], bytes: 0 });
 
 type PassEnd = Progress["passEnds"][number];
@@ -38,9 +43,11 @@ const RESEND_BASE_MS = 100;
 export class Flusher {
   readonly #ports: StretchPorts;
   readonly #ticker: Ticker;
-  readonly #position: () => string;
+  readonly #state: { position: Position };
   #seq: number;
   #pending = nothing();
+  /** Batches that are full, oldest first. */
+  readonly #full: Batch[] = [];
   /** What is on its way: recorded, and not durable yet. */
   #sending: Pending | null = null;
   /** Effects recorded, and how many of them are durable. */
@@ -56,13 +63,20 @@ export class Flusher {
     ports: StretchPorts,
     ticker: Ticker,
     stretch: { lastSeq: number; startedAt: number },
-    position: () => string,
+    state: { position: Position },
   ) {
     this.#ports = ports;
     this.#ticker = ticker;
     this.#seq = stretch.lastSeq;
-    this.#position = position;
+    this.#state = state;
     this.fencedAt = stretch.startedAt;
+  }
+
+  /** Call where a change begins, before any of it is recorded: there the position fits what has been recorded. */
+  boundary(): void {
+    if (this.#pending.bytes < MAX_CHECKPOINT_BYTES) return;
+    this.#full.push(this.#batch());
+    this.#pending = nothing();
   }
 
   /** Records a finished run. `effect`: it had side effects, so it must be durable before the next effect. */
@@ -74,8 +88,12 @@ export class Flusher {
 
   /** The output of a run that cannot be loaded yet. */
   unsavedOutput(key: string): string | undefined {
-    const runs = [...this.#pending.runs, ...(this.#sending?.runs ?? [])];
-    return runs.find((run) => run.key === key)?.output;
+    const unsaved = [this.#pending, ...this.#full, ...(this.#sending === null ? [] : [this.#sending])];
+    for (const { runs } of unsaved) {
+      const found = runs.find((run) => run.key === key);
+      if (found !== undefined) return found.output;
+    }
+    return undefined;
   }
 
   /** Records what a pass came to: with the run that ended it, or after it when that is on its way or written. */
@@ -108,11 +126,12 @@ export class Flusher {
 
   /** Everything recorded is durable. */
   get isClean(): boolean {
-    return this.#pending.runs.length === 0 && this.#busy === null;
+    return this.#pending.runs.length === 0 && this.#full.length === 0 && this.#busy === null;
   }
 
   get isFull(): boolean {
-    return this.#pending.runs.length >= MAX_RUNS_PER_CHECKPOINT || this.#pending.bytes >= MAX_CHECKPOINT_BYTES;
+    const { runs, bytes } = this.#pending;
+    return this.#full.length > 0 || runs.length >= MAX_RUNS_PER_CHECKPOINT || bytes >= MAX_CHECKPOINT_BYTES;
   }
 
   /** Returns once every effect that is recorded by now is durable; those that come meanwhile are not waited for. */
@@ -123,32 +142,29 @@ export class Flusher {
 
   /** Writes everything that is pending and concludes the stretch. */
   async conclude(conclusion: Conclusion): Promise<void> {
-    while (this.#busy !== null) await this.#busy.catch(() => undefined);
+    while (!this.#isMyTurn) await this.#next(() => this.#send());
     await this.#next(() => this.#send(conclusion));
   }
 
   /**
    * Runs the app's mutation together with everything that is pending. Rejects with what the mutation threw.
-   * @param exitedPosition - the position with the node's token moved on, as text.
-   * @param moveOn - moves that token; called before the next writer is let in, whose position would undo the move.
+   * @param exit - moves the node's token on. Done before the next writer is let in, whose position would undo the move.
    * @param isWanted - asked when it is this writer's turn: the loop around may have been left while it waited.
    */
   async commit(
     run: CommittedRun,
     handle: string,
     args: Json,
-    exitedPosition: () => string,
-    moveOn: () => void,
+    exit: (position: Position) => Position,
     isWanted: () => boolean,
   ): Promise<string> {
-    while (this.#busy !== null) await this.#busy.catch(() => undefined);
+    while (!this.#isMyTurn) await this.#next(() => this.#send());
     let output = "";
     await this.#next(async () => {
       if (!isWanted()) throw new StretchStopped("stale");
-      const recorded = this.#effects;
       const sentAt = this.#ports.now();
       const taken = this.#take();
-      const progress = this.#progress(taken, exitedPosition());
+      const progress = this.#progress({ ...taken, position: exit(taken.position) });
       try {
         output = await this.#commitOnce(progress, run, handle, args);
       } catch (error) {
@@ -158,11 +174,17 @@ export class Flusher {
         throw error;
       }
       this.#seq = progress.seq;
-      this.#durableEffects = recorded;
+      this.#durableEffects = taken.effects;
       this.fencedAt = sentAt;
-      moveOn();
+      this.#state.position = exit(this.#state.position);
+      for (const batch of this.#full) batch.position = exit(batch.position);
     });
     return output;
+  }
+
+  /** No one writes, and nothing but what is pending is left to write. Stays true only until the next await. */
+  get #isMyTurn(): boolean {
+    return this.#busy === null && this.#full.length === 0;
   }
 
   /** Lets one writer in; others wait and look again. */
@@ -186,8 +208,8 @@ export class Flusher {
 
   async #send(conclusion?: Conclusion): Promise<void> {
     const sentAt = this.#ports.now();
-    const recorded = this.#effects;
-    const progress = this.#progress(this.#take(), this.#position());
+    const taken = this.#take();
+    const progress = this.#progress(taken);
     if (conclusion !== undefined) progress.conclusion = conclusion;
     try {
       const reply = await this.#resend(
@@ -200,7 +222,7 @@ export class Flusher {
       return;
     }
     this.#seq = progress.seq;
-    this.#durableEffects = recorded;
+    this.#durableEffects = taken.effects;
     this.fencedAt = sentAt;
   }
 
@@ -233,27 +255,33 @@ export class Flusher {
     }
   }
 
-  #progress(taken: Pending, position: string): Progress {
-    const { runs, variables, payloads, passEnds } = taken;
-    return { seq: this.#seq + 1, flushId: this.#ports.newFlushId(), runs, position, variables, payloads, passEnds };
+  #progress({ runs, variables, payloads, passEnds, position }: Batch): Progress {
+    const [seq, flushId] = [this.#seq + 1, this.#ports.newFlushId()];
+    return { seq, flushId, runs, position: writePosition(position), variables, payloads, passEnds };
   }
 
-  #take(): Pending {
-    const taken = this.#pending;
-    this.#pending = nothing();
+  #batch(): Batch {
+    return { ...this.#pending, position: this.#state.position, effects: this.#effects };
+  }
+
+  /** The oldest batch. */
+  #take(): Batch {
+    let taken = this.#full.shift();
+    if (taken === undefined) {
+      taken = this.#batch();
+      this.#pending = nothing();
+    }
     this.#sending = taken;
     return taken;
   }
 
-  #putBack(taken: Pending): void {
-    const later = this.#pending;
-    this.#pending = {
-      runs: [...taken.runs, ...later.runs],
-      variables: [...taken.variables, ...later.variables],
-      payloads: [...taken.payloads, ...later.payloads],
-      passEnds: [...taken.passEnds, ...later.passEnds],
-      bytes: taken.bytes + later.bytes,
-    };
+  #putBack(taken: Batch): void {
+    const later = this.#full[0] ?? this.#pending;
+    later.runs.unshift(...taken.runs);
+    later.variables.unshift(...taken.variables);
+    later.payloads.unshift(...taken.payloads);
+    later.passEnds.unshift(...taken.passEnds);
+    later.bytes += taken.bytes;
   }
 }
 

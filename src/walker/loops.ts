@@ -162,7 +162,8 @@ export class Loops {
   }
 
   #failLoop(node: LoopNode, pass: PassLevel, error: StoredNodeError): void {
-    const { position, move } = this.#parts;
+    const { flusher, position, move } = this.#parts;
+    flusher.boundary();
     this.#abandonPasses(pass.loopKey, node);
     const failure = nodeError(
       "LOOP_ITEM_FAILED",
@@ -179,9 +180,10 @@ export class Loops {
   }
 
   async #finishLoop(node: LoopNode, pass: PassLevel, state: LoopState): Promise<void> {
-    const { position, move } = this.#parts;
+    const { flusher, position, move } = this.#parts;
     const results = await this.#allResults(pass.loopKey);
     if (!position().loops.some((loop) => loop.key === pass.loopKey)) return;
+    flusher.boundary();
     const broken = state.exit === "break";
     const port = broken && node.next.break !== undefined ? "break" : "done";
     const output = loopOutput(
@@ -259,6 +261,7 @@ export class Loops {
       if (own === undefined || own.size === 0) continue;
       const text = JSON.stringify([...own].map(([index, pass]) => ({ index, ...pass })));
       if (utf8Bytes(text) > MAX_VALUE_BYTES) continue;
+      flusher.boundary();
       flusher.savePayload(resultsName(key, saved), text);
       move(countSaved(position(), key));
     }

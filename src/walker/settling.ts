@@ -38,6 +38,7 @@ export class Settling {
 
   /** Records what came of an attempt and moves the token; returns where its drive goes on, if it does. */
   settle(token: Token, node: PlanNode, startedAt: number, outcome: NodeOutcome): Token | null {
+    this.#flusher.boundary();
     switch (outcome.kind) {
       case "exit":
         return this.#exit(token, node, startedAt, outcome);

@@ -9,7 +9,6 @@
 import { createEvaluator } from "../engine/expr/evaluate.js";
 import type { PlanNode } from "../engine/plan.js";
 import { innermostPass, moveToken, removeToken, runKey, type Position, type Token } from "../engine/position.js";
-import { writePosition } from "../engine/storedPosition.js";
 import type { Conclusion } from "../shared/checkpoint.js";
 import { shardflowError } from "../shared/errors.js";
 import { ACTION_LIMIT_MS, MAX_NODE_RUNS } from "../shared/limits.js";
@@ -55,7 +54,7 @@ class Walk {
     this.#state = state;
     this.#ports = ports;
     this.#ticker = new Ticker(ports);
-    this.#flusher = new Flusher(ports, this.#ticker, stretch, () => writePosition(state.position));
+    this.#flusher = new Flusher(ports, this.#ticker, stretch, state);
     this.#memory = new Memory(stretch.plan, ports, stretch.execution, stretch.variables);
     this.#effects = new Effects(ports, this.#ticker, () => this.#stop(new StretchStopped("stale")));
     this.#pauses = new Pauses(this.#ticker, () => ports.now());
@@ -207,6 +206,7 @@ class Walk {
             output: node.type === "output" ? JSON.stringify(await this.#memory.outputOf(key)) : "null",
           };
     if (this.#state.isOver) return;
+    this.#flusher.boundary();
     this.#state.position = removeToken(this.#state.position, token);
     this.#state.conclusion = conclusion;
     // What waits for a later attempt stands in a loop that was left.

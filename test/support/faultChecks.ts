@@ -82,7 +82,7 @@ export function expectWhole(tables: Tables, executionId: string): void {
   const app = (table: string) => (tables[table] ?? []).filter((row) => String(row.key).startsWith(`${executionId}:`));
   const key = (node: string) => `${executionId}:${node}`;
   const execution = tables["shardflow/executions"]?.find(({ _id }) => _id === executionId);
-  expect(execution).toMatchObject({ status: "succeeded", endedAt: expect.any(Number) });
+  expect(execution).toMatchObject({ status: "succeeded", endedAt: expect.any(Number) as number });
 
   expect(texts(of("nodeRuns"), "key")).toEqual([...RUNS].sort());
   expect(of("nodeRuns").filter(({ status }) => status !== "succeeded")).toEqual([]);

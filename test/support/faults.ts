@@ -16,7 +16,6 @@ import {
   type SchemaDefinition,
 } from "convex/server";
 import { onTestFinished, vi } from "vitest";
-import type { ActionCtx } from "../../src/component/_generated/server.js";
 import type { Json } from "../../src/shared/json.js";
 import { HOUR, MAX_SHARDS } from "../../src/shared/limits.js";
 import shardflow from "../../src/test.js";
@@ -24,23 +23,10 @@ import { api, runToQuiet, runUntil } from "./harness.js";
 import { hostModules } from "./hosts/faults/modules.js";
 import hostSchema from "./hosts/faults/schema.js";
 import { PROTOCOLS } from "./modelProtocols.js";
-import { StretchProcess, type Fetch, type Held, type Kernel, type Point } from "./stretchProcess.js";
+import { processModules } from "./processModules.js";
+import type { Fetch, Held, Kernel, Point, StretchProcess } from "./stretchProcess.js";
 
 const START = Date.UTC(2026, 0, 1);
-type Fence = { executionId: string };
-/** The actions of the component. Processes and awaits are named by the execution, or by the first of several. */
-const ACTIONS = [
-  {
-    path: "./component/stretch.ts",
-    name: "runStretch",
-    owner: (args: unknown) => (args as { fence: Fence }).fence.executionId,
-  },
-  {
-    path: "./component/host.ts",
-    name: "runStretches",
-    owner: (args: unknown) => `host of ${(args as { fences: Fence[] }).fences[0]?.executionId}`,
-  },
-];
 const BINDINGS = [
   { name: "app.record", kind: "mutation", fn: "functions:record" },
   { name: "app.refuse", kind: "mutation", fn: "functions:refuse" },
@@ -96,19 +82,9 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
     options.looseRows === true ? defineSchema(shardflow.schema.tables, { schemaValidation: false }) : shardflow.schema;
   t.registerComponent("shardflow", schema, {
     ...shardflow.modules,
-    ...Object.fromEntries(
-      ACTIONS.map(({ path, name, owner }) => [
-        path,
-        async () =>
-          await asProcesses(path, name, (args) => {
-            const process = new StretchProcess(owner(args), name, kernel);
-            processes.push(process);
-            return process;
-          }),
-      ]),
-    ),
+    ...processModules(kernel, processes),
   });
-  for (let shard = 0; shard < MAX_SHARDS; shard++) workflow.register(t as never, `shardflow/shard${shard}`);
+  for (let shard = 0; shard < MAX_SHARDS; shard++) workflow.register(t, `shardflow/shard${shard}`);
 
   const world = {
     t,
@@ -134,7 +110,7 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
     within: async <T>(path: string, body: (ctx: WriteCtx) => Promise<T>): Promise<T> => {
       // Present at run time and used by convex-test itself, but not in its types.
       const { runInComponent } = t as unknown as {
-        runInComponent(path: string, body: (ctx: WriteCtx) => Promise<unknown>): Promise<T>;
+        runInComponent: (path: string, body: (ctx: WriteCtx) => Promise<unknown>) => Promise<T>;
       };
       return await runInComponent(path, body);
     },
@@ -142,18 +118,19 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
     /** Calls an internal mutation of the component. */
     internal: async (name: string, args: Record<string, unknown>): Promise<unknown> =>
       await world.within("shardflow", async (ctx) => {
-        return await ctx.runMutation(makeFunctionReference<"mutation", Record<string, unknown>>(name), args);
+        return await ctx.runMutation(makeFunctionReference<"mutation", Record<string, unknown>, unknown>(name), args);
       }),
     /** Calls an internal query of the component. */
     ask: async (name: string, args: Record<string, unknown>): Promise<unknown> =>
       await world.within("shardflow", async (ctx) => {
-        return await ctx.runQuery(makeFunctionReference<"query", Record<string, unknown>>(name), args);
+        return await ctx.runQuery(makeFunctionReference<"query", Record<string, unknown>, unknown>(name), args);
       }),
 
-    /** Every row of every component and of the host, but the scheduler's own. */
-    tables: async (): Promise<Tables> => {
+    /** Every row of the host and of the components, or of those at the given paths; but not the scheduler's own. */
+    tables: async (...paths: string[]): Promise<Tables> => {
       const all: Tables = {};
       for (const [path, tables] of COMPONENTS) {
+        if (paths.length > 0 && !paths.includes(path)) continue;
         const rows = await world.within(path, async ({ db }) => {
           return await Promise.all(tables.map(async (table) => (await db.query(table).collect()) as unknown as Row[]));
         });
@@ -232,23 +209,6 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
   );
   await t.mutation(api.bindings.sync, { bindings });
   return world;
-}
-
-/** A module of the component, each call of whose action is a process. */
-async function asProcesses(
-  path: string,
-  name: string,
-  spawn: (args: unknown) => StretchProcess,
-): Promise<Record<string, unknown>> {
-  const load = shardflow.modules[path];
-  if (load === undefined) throw new Error(`the component has no module ${path}`);
-  // A registered function holds its handler under a name that its type leaves out.
-  type Registered = { _handler(ctx: ActionCtx, args: unknown): Promise<unknown> };
-  const original = (await load()) as Record<string, Registered>;
-  const action = original[name]!;
-  const _handler = async (ctx: ActionCtx, args: unknown) =>
-    await spawn(args).run(async (inner) => await action._handler(inner, args), ctx);
-  return { ...original, [name]: Object.assign(() => undefined, action, { _handler }) };
 }
 
 const tablesOf = (schema: { tables: object }) => Object.keys(schema.tables);

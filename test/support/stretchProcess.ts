@@ -9,6 +9,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { FunctionReference } from "convex/server";
 import { getFunctionName } from "convex/server";
 import type { ActionCtx } from "../../src/component/_generated/server.js";
+import { countedControllers, watchedBody } from "./counted.js";
 
 export type PointKind = "begin" | "query" | "mutation" | "action" | "fetch" | "timer" | "return";
 export type When = "before" | "after";
@@ -64,7 +65,6 @@ export class StretchProcess {
   openCalls = 0;
   openFetches = 0;
   openBodies = 0;
-  abortedFetches = 0;
   listeners = 0;
   /** How it ended; null while it runs, and for ever when it was killed before. */
   end: { returned: unknown } | { threw: unknown } | null = null;
@@ -152,16 +152,13 @@ export class StretchProcess {
   }
 
   #context(ctx: ActionCtx): ActionCtx {
-    const call =
-      (kind: "query" | "mutation" | "action", make: (fn: never, args: never) => Promise<unknown>) =>
-      (fn: FunctionReference<"query" | "mutation" | "action"> | string, args: never) =>
-        this.#call(kind, nameOf(fn), () => make(fn as never, args));
-    return {
-      ...ctx,
-      runQuery: call("query", ctx.runQuery as never),
-      runMutation: call("mutation", ctx.runMutation as never),
-      runAction: call("action", ctx.runAction as never),
-    } as ActionCtx;
+    const runQuery = async (fn: FunctionReference<"query">, args: never) =>
+      await this.#call("query", nameOf(fn), async () => ctx.runQuery(fn, args) as Promise<unknown>);
+    const runMutation = async (fn: FunctionReference<"mutation">, args: never) =>
+      await this.#call("mutation", nameOf(fn), async () => ctx.runMutation(fn, args) as Promise<unknown>);
+    const runAction = async (fn: FunctionReference<"action">, args: never) =>
+      await this.#call("action", nameOf(fn), async () => ctx.runAction(fn, args) as Promise<unknown>);
+    return { ...ctx, runQuery, runMutation, runAction } as ActionCtx;
   }
 
   /** Assigned inside a handler, these are the globals of this handler only (see convex-test). */
@@ -182,8 +179,7 @@ export class StretchProcess {
       this.#timers.delete(timer);
       clearTimeout(timer);
     }) as typeof globalThis.clearTimeout;
-    globalThis.fetch = (async (input: RequestInfo | URL, init?: RequestInit) =>
-      await this.#fetch(input, init)) as typeof fetch;
+    globalThis.fetch = async (input, init) => await this.#fetch(input, init);
     globalThis.AbortController = countedControllers(globalThis.AbortController, (change) => (this.listeners += change));
     // Jitter and sampling that come out the same every time.
     globalThis.Math = Object.assign(Object.create(Math) as Math, { random: () => 0.5 });
@@ -197,72 +193,18 @@ export class StretchProcess {
   async #fetch(input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> {
     const url = input instanceof Request ? input.url : String(input);
     const signal = init.signal ?? new AbortController().signal;
+    const body = typeof init.body === "string" ? init.body : "";
     return await this.#call("fetch", new URL(url).host, async () => {
       this.openFetches++;
-      const onAbort = () => this.abortedFetches++;
-      signal.addEventListener("abort", onAbort, { once: true });
       try {
-        const response = await this.#kernel.fetch({ url, body: String(init.body), signal });
-        return this.#watchBody(response);
+        return watchedBody(await this.#kernel.fetch({ url, body, signal }), (change) => (this.openBodies += change));
       } finally {
-        signal.removeEventListener("abort", onAbort);
         this.openFetches--;
       }
     });
-  }
-
-  /** The same response, whose body counts as open until it has been read to its end or canceled. */
-  #watchBody(response: Response): Response {
-    if (response.body === null) return response;
-    this.openBodies++;
-    let open = true;
-    const close = () => {
-      if (open) this.openBodies--;
-      open = false;
-    };
-    const reader = response.body.getReader();
-    const body = new ReadableStream<Uint8Array>({
-      pull: async (stream) => {
-        const { done, value } = await reader.read();
-        if (!done) return stream.enqueue(value);
-        close();
-        stream.close();
-      },
-      cancel: async (reason) => {
-        close();
-        await reader.cancel(reason);
-      },
-    });
-    return new Response(body, { status: response.status, headers: response.headers });
   }
 }
 
 function nameOf(fn: FunctionReference<"query" | "mutation" | "action"> | string): string {
   return typeof fn === "string" ? (fn.split(";")[1] ?? fn) : getFunctionName(fn);
-}
-
-function countedControllers(
-  Controller: typeof AbortController,
-  count: (change: number) => unknown,
-): typeof AbortController {
-  return class extends Controller {
-    constructor() {
-      super();
-      const { signal } = this;
-      const listeners = new Set<unknown>();
-      const add = signal.addEventListener.bind(signal);
-      const remove = signal.removeEventListener.bind(signal);
-      signal.addEventListener = ((type: string, listener: EventListener, options?: AddEventListenerOptions) => {
-        if (!listeners.has(listener)) count(1);
-        listeners.add(listener);
-        add(type, listener, options);
-        const forget = () => listeners.delete(listener) && count(-1);
-        if (options?.once === true) add(type, forget, { once: true });
-      }) as typeof signal.addEventListener;
-      signal.removeEventListener = ((type: string, listener: EventListener) => {
-        if (listeners.delete(listener)) count(-1);
-        remove(type, listener);
-      }) as typeof signal.removeEventListener;
-    }
-  };
 }

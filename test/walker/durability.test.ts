@@ -232,6 +232,78 @@ describe("messages", () => {
   });
 });
 
+describe("a checkpoint", () => {
+  const MEGABYTE = 1024 * 1024;
+  /** Passes that write, and passes whose output is large, all at once. */
+  const mixed: Nodes = {
+    each: {
+      type: "loop",
+      items: [0, 1, 2, 3, 4, 5, 6, 7],
+      concurrency: 8,
+      collect: "{{ index }}",
+      body: "which",
+      next: { done: "end" },
+    },
+    which: {
+      type: "switch",
+      value: "{{ item % 2 }}",
+      cases: [{ equals: 0, port: "even" }],
+      next: { even: "write", default: "fetch" },
+    },
+    fetch: { type: "action", action: "fetch", args: { item: "{{ item }}" }, next: { success: "last" } },
+    last: { type: "action", action: "fetch", args: { item: "{{ item }}" } },
+    write: {
+      type: "action",
+      action: "write",
+      args: { key: "{{ node.key }}" },
+      next: { success: "last", failure: "last" },
+    },
+    end: { type: "output", value: "{{ nodes.each.output.results }}" },
+  };
+  const begin = () => {
+    const text = "x".repeat(1.1 * MEGABYTE);
+    const world: World = worldOf(mixed, {
+      functions: {
+        fetch: action(({ item }) => world.clock.sleep(10 + Number(item)).then(() => text)),
+        write: mutation(({ key }) => {
+          if (key === "each[0]/write") throw new Error("not this one");
+          return key;
+        }),
+      },
+      writeMs: 60,
+      readMs: 3,
+    });
+    return world;
+  };
+
+  it("fits a transaction, however much comes at once", async () => {
+    const world = begin();
+    await world.run();
+    expect(resultOf(world)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    const bytes = world.flushes.map(({ progress }) => JSON.stringify(progress).length);
+    expect(bytes.reduce((sum, one) => sum + one, 0)).toBeGreaterThan(12 * MEGABYTE);
+    expect(Math.max(...bytes)).toBeLessThan(2.5 * MEGABYTE);
+  });
+
+  it("that was split holds what its position says, and no write of a mutation is undone by it", async () => {
+    const undisturbed = begin();
+    await undisturbed.run();
+    for (let dies = 20; dies < undisturbed.clock.now; dies += 37) {
+      const world = begin();
+      const owner = world.startStretch();
+      await world.clock.pass(dies);
+      owner.kill();
+      if (!world.ended) await world.run();
+      expect(resultOf(world)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+      expect(world.durableKeys.toSorted()).toEqual(undisturbed.durableKeys.toSorted());
+      const written = world.calls
+        .filter(({ name, failed }) => name === "write" && !failed)
+        .map(({ args }) => args?.key);
+      expect(written.toSorted()).toEqual([2, 4, 6].map((index) => `each[${index}]/write`));
+    }
+  });
+});
+
 describe("an owner that dies", () => {
   it("is taken over from at every moment, and mutations take effect once", async () => {
     const names = ["act", "write", "look", "write", "act"];

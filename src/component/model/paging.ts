@@ -45,6 +45,9 @@ function isCursor(text: string, list: readonly string[], more: number): boolean 
     Array.isArray(key) &&
     key.length === list.length + more &&
     key.every(isField) &&
-    list.every((value, i) => value === key[i])
+    list.every((value, i) => asInCursor(value) === key[i])
   );
 }
+
+/** The paginator marks texts that end like its word for a missing field. */
+const asInCursor = (value: string) => (value.endsWith("undefined") ? `_${value}` : value);

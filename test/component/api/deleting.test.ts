@@ -147,6 +147,27 @@ describe("deleting a definition", () => {
     expect(await world.counts()).toEqual(restingCounts(0, 0));
   });
 
+  test("cancels what has not ended, for the reason that was given, before anything of it is deleted", async () => {
+    const world = await startWorld();
+    await world.publish(worker());
+    const ids = [
+      await world.start("worker", { mode: "sleep", ms: 60_000 }),
+      await world.start("worker", { mode: "throw" }),
+    ];
+    await pass(10_000);
+    ids.push(await world.start("worker", { mode: "never claimed" }));
+    await deleteDefinition(world, "worker", { reason: "no longer sold" });
+    const definitionId = (await world.rows("definitions"))[0]!._id;
+    await world.internal("cleanup:deleteDefinition", { definitionId, reason: "no longer sold" });
+    for (const id of ids) {
+      expect(await world.status(id)).toMatchObject({ status: "canceled", canceled: { reason: "no longer sold" } });
+    }
+    expect(await world.rows("waits")).toEqual([]);
+    expect(await world.rows("tasks")).toEqual([]);
+    await untilGone(world, "worker");
+    expect(await world.rows("executions")).toEqual([]);
+  });
+
   test("of one scope leaves its namesakes alone; an unknown one is refused", async () => {
     const world = await startWorld();
     await world.publish(echo(), "a");
@@ -161,6 +182,19 @@ describe("deleting a definition", () => {
     expect(await world.status(theirs)).toMatchObject({ status: "succeeded" });
     await refusal(deleteDefinition(world, "echo", { scope: "a" }), "DEFINITION_NOT_FOUND");
   });
+});
+
+test("the workflow of a stretch is removed when the stretch has ended, not only with its execution", async () => {
+  const world = await startWorld();
+  await world.t.mutation(api.admin.configure, { activeShards: 1 });
+  await world.publish(worker());
+  const executionId = await world.start("worker", { mode: "throw" });
+  await world.untilEnded(executionId);
+  await world.untilQuiet();
+  expect(await world.describe(executionId), "three attempts, an hour apart").toMatchObject({ leaseEpoch: 3 });
+  const shards = Object.entries(await world.counts()).filter(([table]) => table.startsWith("shardflow/shard"));
+  const resting = Object.entries(restingCounts(1, 1)).filter(([table]) => table.startsWith("shardflow/shard"));
+  expect(Object.fromEntries(shards)).toEqual(Object.fromEntries(resting));
 });
 
 describe("cleanupWorkflow", () => {

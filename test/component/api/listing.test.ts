@@ -83,6 +83,10 @@ test("by definition, status and time, alone and together", async () => {
       { definition: "red", status: "pending", from, to },
       (one) => one.definition === "red" && one.status === "pending" && one.startedAt >= from && one.startedAt < to,
     ],
+    [
+      { definition: "green", from, to },
+      (one) => one.definition === "green" && one.startedAt >= from && one.startedAt < to,
+    ],
     [{ from: to, to: from }, () => false],
   ];
   for (const [args, matches] of filters) {
@@ -130,6 +134,20 @@ test("what starts while somebody pages through is seen once or not at all", asyn
   }
   expect(seen).toEqual(all.toReversed().map((one) => one.executionId));
 });
+
+test.each(["undefined", "_undefined", "null", '["', "\uffff"])(
+  "a scope named %j is paged like any other",
+  async (scope) => {
+    const world = await startWorld();
+    const name = `still ${scope}`;
+    await world.publish(echo(name), scope);
+    const ids = [await world.start(name, 1, { scope }), await world.start(name, 2, { scope })];
+    for (const args of [{}, { definition: name }, { definition: name, status: "pending" as const }]) {
+      const { all } = await walk(world, { scope, ...args, order: "asc", limit: 1 });
+      expect(all.map((one) => one.executionId)).toEqual(ids);
+    }
+  },
+);
 
 test("a cursor that was made up within the list stays within it", async () => {
   const { world, all } = await populated();

@@ -30,7 +30,11 @@ async function startFlow(world: World, input: number | string = 8): Promise<stri
 
 async function completions(world: World): Promise<unknown[]> {
   const rows = await world.rows("completions");
-  return rows.map(({ executionId, context, result }) => ({ executionId, context, ...JSON.parse(String(result)) }));
+  return rows.map(({ executionId, context, result }) => ({
+    executionId,
+    context,
+    ...(JSON.parse(String(result)) as object),
+  }));
 }
 
 test("a success, once", async () => {
@@ -82,7 +86,7 @@ test("one that goes on throwing is stored and shown, and an operator can try it 
   await world.untilQuiet();
   expect(await completions(world)).toEqual([]);
 
-  const failed = { executionId, attempt: MAX_CALLBACK_ATTEMPTS, lastError: expect.any(String) };
+  const failed = { executionId, attempt: MAX_CALLBACK_ATTEMPTS, lastError: expect.any(String) as string };
   expect(await world.t.query(api.admin.listFailedCallbacks, {})).toEqual([failed]);
   const described = await world.describe(executionId);
   expect(described).toMatchObject({ status: "succeeded", callback: { state: "failed" } });

@@ -115,7 +115,10 @@ test("canceled in the queue of a shard that is full", async () => {
   const context = JSON.stringify(CONTEXT);
   const id = await world.start("everything", { word: "hi" }, { shardKey: "same", onComplete, context });
   await world.elapse(SECOND);
-  expect((await world.describe(id)).task).toMatchObject({ state: "queued", refusal: { code: expect.any(String) } });
+  expect((await world.describe(id)).task).toMatchObject({
+    state: "queued",
+    refusal: { code: expect.any(String) as string },
+  });
   await world.cancel(id);
   world.stopAt(() => null);
   world.held[0]!.release();

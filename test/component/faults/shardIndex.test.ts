@@ -81,7 +81,7 @@ async function spoil(world: World, ids: string[], tables: string[]): Promise<voi
   await world.within("shardflow", async ({ db }) => {
     for (const table of tables) {
       for (const row of await db.query(table).collect()) {
-        const at = ids.indexOf(String(table === "executions" ? row._id : row.executionId));
+        const at = ids.indexOf((table === "executions" ? row._id : row.executionId) as string);
         if (at < 0) continue;
         const { _id, _creationTime, ...fields } = row as Record<string, Value>;
         const [shardIndex] = BAD[at]!;

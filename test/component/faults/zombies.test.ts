@@ -7,13 +7,15 @@ import {
   expectWhole,
   hasStarted,
   isCall,
+  isEffect,
+  rowsNaming,
   startMeasuredWorld,
   startsNode,
   strikeAt,
 } from "../../support/faultChecks.js";
-import type { Tables } from "../../support/faults.js";
-import { preload, runUntil } from "../../support/harness.js";
-import type { When } from "../../support/stretchProcess.js";
+import type { Tables, World } from "../../support/faults.js";
+import { preload, runUntil, settle } from "../../support/harness.js";
+import type { Held, When } from "../../support/stretchProcess.js";
 import { HOUR, MINUTE } from "../../../src/shared/limits.js";
 
 beforeAll(preload);
@@ -50,16 +52,62 @@ test.for<When>(["before", "after"])("frozen %s every await", { timeout: 120_000 
   }
 });
 
+/** What is recorded of one execution, and what its mutations did. */
+async function recorded(world: World, id: string): Promise<Tables> {
+  const tables = durable(await world.tables("", "shardflow"));
+  const effects = (tables.effects ?? []).filter(({ key }) => String(key).startsWith(id));
+  return { ...rowsNaming(tables, [id]), effects };
+}
+
+/** Lets a zombie do all it can at this very moment; nothing of its execution may change. */
+async function wake(world: World, { point, release }: Held): Promise<void> {
+  const before = await recorded(world, point.execution);
+  release();
+  await settle(50);
+  expect([point, await recorded(world, point.execution)]).toEqual([point, before]);
+}
+
 test("woken between the loss of its lease and the next claim", { timeout: 120_000 }, async () => {
   const { world, clean, awaits } = await startMeasuredWorld();
   const ids = await strikeAt(world, awaits.filter(isCall), "before", "freeze");
   const frozen = new Map(world.held.map((held) => [held.point.execution, held]));
   await runUntil(async () => {
     for (const { executionId, kind } of await world.rows("shardflow/waits")) {
-      if (kind === "crash") frozen.get(String(executionId))?.release();
-      if (kind === "crash") frozen.delete(String(executionId));
+      const zombie = frozen.get(String(executionId));
+      if (kind !== "crash" || zombie === undefined) continue;
+      frozen.delete(String(executionId));
+      await wake(world, zombie);
     }
     return frozen.size === 0;
+  }, HOUR);
+  await world.untilEnded(...ids);
+  await world.elapse(3 * MINUTE);
+  const tables = await world.tables();
+  for (const id of [clean, ...ids]) expectWhole(tables, id);
+});
+
+test("woken while its successor is in flight, and has not written yet", { timeout: 120_000 }, async () => {
+  const { world, clean, awaits } = await startMeasuredWorld();
+  const ids = await strikeAt(world, awaits.filter(isEffect), "before", "freeze");
+  const zombies = world.held.splice(0);
+  const succeeded = new Set<string>();
+  world.stopAt(({ execution, name }, when) => {
+    const isFirst = startsNode({ name }) || /^checkpoint:c/.test(name);
+    if (when === "after" || succeeded.has(execution) || !isFirst) return null;
+    succeeded.add(execution);
+    return "hold";
+  });
+  let woken = 0;
+  await runUntil(async () => {
+    for (const successor of world.held.splice(0)) {
+      await wake(
+        world,
+        zombies.find(({ point }) => point.execution === successor.point.execution)!,
+      );
+      successor.release();
+      woken++;
+    }
+    return woken === zombies.length;
   }, HOUR);
   await world.untilEnded(...ids);
   await world.elapse(3 * MINUTE);

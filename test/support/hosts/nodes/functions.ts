@@ -122,6 +122,15 @@ export const actSlow = action({
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
+/** Takes as long as it is told, and leaves no trace. */
+export const actTick = action({
+  args: v.any(),
+  handler: async (_ctx, args: JsonObject) => {
+    await sleep(Number(args.ms));
+    return args.value ?? null;
+  },
+});
+
 /** Results that JSON cannot carry, or that are too large. */
 export const readOdd = query({
   args: v.any(),

@@ -20,7 +20,7 @@ const KINDS = { read: "query", write: "mutation", act: "action" } as const;
 const GENERATED = { echo: "query", store: "mutation", send: "action", refuse: "mutation", flaky: "action" } as const;
 const FUNCTIONS = [
   ...["readEcho", "writeEcho", "actEcho", "actNothing", "readTrouble", "writeTrouble", "actFlaky", "actSlowOnce"],
-  ...["actSlow", "readOdd", "readLeak", "writeLeak", "actLeak"],
+  ...["actSlow", "actTick", "readOdd", "readLeak", "writeLeak", "actLeak"],
 ];
 
 type Kind = "query" | "mutation" | "action";
@@ -55,7 +55,8 @@ export async function startWorld() {
     vi.unstubAllEnvs();
     vi.unstubAllGlobals();
   });
-  const t = convexTest(schema, hostModules);
+  // With the limits of real transactions.
+  const t = convexTest({ schema, modules: hostModules, transactionLimits: true });
   shardflow.register(t);
 
   const bind = async (bindings: Binding[]) => {
