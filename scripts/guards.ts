@@ -15,6 +15,8 @@ import { GUARDS, renderGuards, testFile, type Guard } from "./guards/list.js";
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const PAGE = path.join(ROOT, "docs/guards.md");
 const AT_ONCE = 2;
+/** Ends the tests that run; nothing else is left to undo. */
+const interrupted = new AbortController();
 
 type Report = { testResults: Array<{ assertionResults: Array<{ fullName: string; status: string }> }> };
 type Verdict = "fails" | "passes" | "not found";
@@ -42,18 +44,12 @@ async function runTest(guard: Guard, removed: boolean): Promise<Verdict | "no su
 
 async function run(args: string[], env: Record<string, string>): Promise<void> {
   const vitest = path.join(ROOT, "node_modules/vitest/vitest.mjs");
-  const child = spawn(process.execPath, [vitest, ...args], {
-    cwd: ROOT,
-    stdio: "ignore",
-    env: { ...process.env, ...env },
-  });
-  const stop = () => child.kill();
-  process.once("SIGINT", stop);
+  const options = { cwd: ROOT, stdio: "ignore", env: { ...process.env, ...env }, signal: interrupted.signal } as const;
+  const child = spawn(process.execPath, [vitest, ...args], options);
   await new Promise<void>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", () => resolve());
   });
-  process.off("SIGINT", stop);
 }
 
 async function judge(guard: Guard): Promise<{ ok: boolean; line: string }> {
@@ -98,4 +94,8 @@ async function main(): Promise<void> {
   if (bad > 0) process.exitCode = 1;
 }
 
-await main();
+process.once("SIGINT", () => interrupted.abort());
+await main().catch((error: unknown) => {
+  if (!interrupted.signal.aborted) throw error;
+  process.exitCode = 130;
+});

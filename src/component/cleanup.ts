@@ -3,11 +3,14 @@ import { v } from "convex/values";
 import { internal } from "./_generated/api.js";
 import { internalMutation } from "./_generated/server.js";
 import { cancelExecution, hasEnded } from "./model/canceling.js";
-import { cleanupExecution } from "./model/cleaning.js";
+import { cleanupExecution, owesCallback } from "./model/cleaning.js";
 import { loadSettings } from "./model/config.js";
 import { deleteVersionText } from "./model/versions.js";
 
 const DELETE_BATCH = 20;
+const BATCH_DELAY_MS = 500;
+/** Between looks when only callbacks are waited for. */
+const CALLBACK_DELAY_MS = 5_000;
 const SWEEP_BATCH = 100;
 
 export const resume = internalMutation({
@@ -49,9 +52,11 @@ export const deleteDefinition = internalMutation({
       .query("executions")
       .withIndex("by_definitionId", (q) => q.eq("definitionId", definitionId))
       .take(DELETE_BATCH);
+    let waiting = 0;
     for (const execution of executions) {
       if (!hasEnded(execution)) await cancelExecution(ctx, execution, { reason, requester }, Date.now());
-      await ctx.scheduler.runAfter(0, internal.cleanup.resume, { executionId: execution._id });
+      if (await owesCallback(ctx, execution._id)) waiting++;
+      else await ctx.scheduler.runAfter(0, internal.cleanup.resume, { executionId: execution._id });
     }
     const again = {
       definitionId,
@@ -59,7 +64,8 @@ export const deleteDefinition = internalMutation({
       ...(requester === undefined ? {} : { requester }),
     };
     if (executions.length > 0) {
-      await ctx.scheduler.runAfter(500, internal.cleanup.deleteDefinition, again);
+      const delay = waiting === executions.length ? CALLBACK_DELAY_MS : BATCH_DELAY_MS;
+      await ctx.scheduler.runAfter(delay, internal.cleanup.deleteDefinition, again);
       return null;
     }
     const versions = await ctx.db

@@ -72,7 +72,7 @@ describe("switch", () => {
       pick: {
         type: "switch",
         ...(cases.some(({ equals }) => equals !== undefined) ? { value } : {}),
-        cases: named as never,
+        cases: named,
         next: Object.fromEntries(targets.map((port) => [port, `at_${port}`])),
       },
       ...Object.fromEntries(targets.map((port) => [`at_${port}`, { type: "output" as const, value: port }])),

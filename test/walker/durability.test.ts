@@ -36,13 +36,12 @@ describe("effects", () => {
   });
 
   it("of the same pass wait for each other while checkpoints of other passes are on their way", async () => {
-    let world: World;
     const functions = { act: action(({ key }) => world.clock.sleep(7 + String(key).length).then(() => key)) };
-    world = worldOf(
+    const world: World = worldOf(
       {
         each: { type: "loop", items: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], concurrency: 4, body: "n0" },
         ...chain(["act", "act", "act"]),
-      } as Nodes,
+      },
       { functions, writeMs: 25 },
     );
     await world.run();
@@ -57,10 +56,9 @@ describe("effects", () => {
   });
 
   it("of other passes are not held up by a checkpoint that does not concern them", async () => {
-    let world: World;
     const functions = { act: action(() => world.clock.sleep(100)) };
-    world = worldOf(
-      { each: { type: "loop", items: [1, 2, 3, 4], concurrency: 4, body: "n0" }, ...chain(["act"]) } as Nodes,
+    const world: World = worldOf(
+      { each: { type: "loop", items: [1, 2, 3, 4], concurrency: 4, body: "n0" }, ...chain(["act"]) },
       {
         functions,
         writeMs: 50,
@@ -76,8 +74,7 @@ describe("a stretch", () => {
   const waiting = (world: () => World, ms: number) => action(() => world().clock.sleep(ms));
 
   it("that was canceled begins nothing more and writes nothing more", async () => {
-    let world: World;
-    world = worldOf(chain(["wait", "wait", "wait"]), { functions: { wait: waiting(() => world, 60_000) } });
+    const world: World = worldOf(chain(["wait", "wait", "wait"]), { functions: { wait: waiting(() => world, 60_000) } });
     const { end } = world.startStretch();
     await world.clock.pass(1_000);
     world.canceled = true;
@@ -91,13 +88,12 @@ describe("a stretch", () => {
 
   it("whose checkpoint is refused begins nothing more, in no pass", async () => {
     for (const reason of ["canceled", "stale"] as const) {
-      let world: World;
       const functions = { act: action(({ key }) => world.clock.sleep(10 + String(key).length).then(() => key)) };
-      world = worldOf(
+      const world: World = worldOf(
         {
           each: { type: "loop", items: [1, 2, 3, 4, 5, 6], concurrency: 3, body: "n0" },
           ...chain(["act", "act"]),
-        } as Nodes,
+        },
         { functions, writeMs: 5 },
       );
       const { end } = world.startStretch();
@@ -111,8 +107,7 @@ describe("a stretch", () => {
   });
 
   it("that was overtaken writes nothing; the new owner goes on from what was written", async () => {
-    let world: World;
-    world = worldOf({ ...chain(["wait", "wait"]) }, { functions: { wait: waiting(() => world, 10_000) } });
+    const world: World = worldOf({ ...chain(["wait", "wait"]) }, { functions: { wait: waiting(() => world, 10_000) } });
     const old = world.startStretch();
     await world.clock.pass(11_000);
     expect(world.durableKeys).toContain("n0");
@@ -124,21 +119,19 @@ describe("a stretch", () => {
   });
 
   it("gives way when its time is used up, and runs to its end in others", async () => {
-    let world: World;
     const names = Array.from({ length: 12 }, () => "wait");
-    world = worldOf(chain(names), { functions: { wait: waiting(() => world, 1_000) }, budgetMs: 2_500 });
+    const world: World = worldOf(chain(names), { functions: { wait: waiting(() => world, 1_000) }, budgetMs: 2_500 });
     await world.run();
     expect(world.stretches).toEqual(["yield", "yield", "yield", "succeeded"]);
     expect(keysOf(world)).toEqual(names.map((_, i) => `n${i}`));
   });
 
   it("that gives way lets what is in flight end", async () => {
-    let world: World;
     const nodes = {
       each: { type: "loop", items: [1, 2, 3, 4], concurrency: 2, body: "n0" },
       ...chain(["wait"]),
     } as Nodes;
-    world = worldOf(nodes, { functions: { wait: waiting(() => world, 3_000) }, budgetMs: 1_000 });
+    const world: World = worldOf(nodes, { functions: { wait: waiting(() => world, 3_000) }, budgetMs: 1_000 });
     expect(await world.stretch()).toBe("yield");
     expect(world.durableKeys).toEqual(["start", "each[0]/n0", "each[1]/n0"]);
     await world.run();
@@ -146,15 +139,13 @@ describe("a stretch", () => {
   });
 
   it("leaves no timer behind", async () => {
-    let world: World;
-    world = worldOf(chain(["wait", "wait"]), { functions: { wait: waiting(() => world, 1_000) } });
+    const world: World = worldOf(chain(["wait", "wait"]), { functions: { wait: waiting(() => world, 1_000) } });
     await world.run();
     expect(world.clock.pending).toBe(0);
   });
 
   it("tells that it lives while a node takes long", async () => {
-    let world: World;
-    world = worldOf(
+    const world: World = worldOf(
       { n0: { type: "action", action: "wait", timeoutMs: 300_000 } },
       { functions: { wait: waiting(() => world, 250_000) } },
     );
@@ -183,13 +174,12 @@ describe("messages", () => {
   });
 
   it("of one checkpoint that never arrive leave no gap behind those of another", async () => {
-    let world: World;
     let first = 0;
     const functions = {
       act: action(({ key }) => world.clock.sleep(key === "each[1]/n0" ? 500 : 10).then(() => key)),
     };
-    world = worldOf(
-      { each: { type: "loop", items: [1, 2], concurrency: 2, body: "n0" }, ...chain(["act", "act"]) } as Nodes,
+    const world: World = worldOf(
+      { each: { type: "loop", items: [1, 2], concurrency: 2, body: "n0" }, ...chain(["act", "act"]) },
       {
         functions,
         // All tries of the first checkpoint, but none of those that waited behind it.
@@ -206,13 +196,12 @@ describe("messages", () => {
 
   it("that never arrive end the stretch, and leave no gap", async () => {
     let isDown = false;
-    let world: World;
     const slow = { act: action(({ key }) => world.clock.sleep(String(key).length).then(() => key)) };
-    world = worldOf(
+    const world: World = worldOf(
       {
         each: { type: "loop", items: [1, 2, 3, 4, 5, 6], concurrency: 3, body: "n0" },
         ...chain(["act", "act"]),
-      } as Nodes,
+      },
       { functions: slow, isLost: (moment) => isDown && moment === "request" },
     );
     const { end } = world.startStretch();
@@ -238,8 +227,8 @@ describe("a checkpoint", () => {
   const mixed: Nodes = {
     each: {
       type: "loop",
-      items: [0, 1, 2, 3, 4, 5, 6, 7],
-      concurrency: 8,
+      items: [0, 1, 2, 3, 4, 5],
+      concurrency: 6,
       collect: "{{ index }}",
       body: "which",
       next: { done: "end" },
@@ -279,27 +268,27 @@ describe("a checkpoint", () => {
   it("fits a transaction, however much comes at once", async () => {
     const world = begin();
     await world.run();
-    expect(resultOf(world)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(resultOf(world)).toEqual([0, 1, 2, 3, 4, 5]);
     const bytes = world.flushes.map(({ progress }) => JSON.stringify(progress).length);
-    expect(bytes.reduce((sum, one) => sum + one, 0)).toBeGreaterThan(12 * MEGABYTE);
+    expect(bytes.reduce((sum, one) => sum + one, 0)).toBeGreaterThan(9 * MEGABYTE);
     expect(Math.max(...bytes)).toBeLessThan(2.5 * MEGABYTE);
   });
 
   it("that was split holds what its position says, and no write of a mutation is undone by it", async () => {
     const undisturbed = begin();
     await undisturbed.run();
-    for (let dies = 20; dies < undisturbed.clock.now; dies += 37) {
+    for (let dies = 20; dies < undisturbed.clock.now; dies += 47) {
       const world = begin();
       const owner = world.startStretch();
       await world.clock.pass(dies);
       owner.kill();
       if (!world.ended) await world.run();
-      expect(resultOf(world)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+      expect(resultOf(world)).toEqual([0, 1, 2, 3, 4, 5]);
       expect(world.durableKeys.toSorted()).toEqual(undisturbed.durableKeys.toSorted());
       const written = world.calls
         .filter(({ name, failed }) => name === "write" && !failed)
         .map(({ args }) => args?.key);
-      expect(written.toSorted()).toEqual([2, 4, 6].map((index) => `each[${index}]/write`));
+      expect(written.toSorted()).toEqual([2, 4].map((index) => `each[${index}]/write`));
     }
   });
 });
@@ -321,9 +310,8 @@ describe("an owner that dies", () => {
       write: mutation(({ key }) => key),
     });
     for (let dies = 0; dies <= 120; dies += 4) {
-      let world: World;
       const functions = functionsOf(() => world);
-      world = worldOf({ ...chain(names) }, { functions, writeMs: 10, readMs: 2 });
+      const world: World = worldOf({ ...chain(names) }, { functions, writeMs: 10, readMs: 2 });
       const owner = world.startStretch();
       await world.clock.pass(dies);
       owner.kill();

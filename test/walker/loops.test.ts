@@ -21,7 +21,7 @@ type LoopFields = Partial<Extract<Nodes[string], { type: "loop" }>>;
 
 /** A loop over the input whose passes call `app.pass`; its output is the result. */
 const loop = (fields: LoopFields = {}, body: Nodes = {}): Nodes => ({
-  each: { type: "loop", items: "{{ input }}", body: "pass", next: { done: "end" }, ...fields } as Nodes[string],
+  each: { type: "loop", items: "{{ input }}", body: "pass", next: { done: "end" }, ...fields },
   pass: { type: "action", action: "app.pass", args: { item: "{{ item }}", index: "{{ index }}" } },
   ...body,
   end: { type: "output", value: "{{ nodes.each.output }}" },
@@ -305,9 +305,8 @@ describe("concurrency", () => {
     );
   const runSlow = async (fields: LoopFields, count: number, ms: (given: number) => number) => {
     const input = Array.from({ length: count }, (_, i) => i);
-    let world: World;
     const functions = { "app.pass": slow(() => world, ms) };
-    world = worldOf(loop(fields), { input, functions });
+    const world: World = worldOf(loop(fields), { input, functions });
     await world.run();
     return world;
   };
@@ -335,7 +334,6 @@ describe("concurrency", () => {
   });
 
   it("gives up what is in flight when a pass fails the loop", async () => {
-    let world: World;
     const functions = {
       "app.pass": action(({ item: given }) =>
         world.clock.sleep(given === 1 ? 100 : 50_000).then(() => {
@@ -343,7 +341,7 @@ describe("concurrency", () => {
         }),
       ),
     };
-    world = worldOf(loop({ concurrency: 3 }), { input: [0, 1, 2, 3], functions });
+    const world: World = worldOf(loop({ concurrency: 3 }), { input: [0, 1, 2, 3], functions });
     await world.run();
     expect(failureOf(world)).toMatchObject({ code: "LOOP_ITEM_FAILED", node: "each" });
     // Nothing was waited for, and no fourth pass began.
@@ -355,7 +353,6 @@ describe("concurrency", () => {
   });
 
   it("does not begin a mutation in a loop that has been left", async () => {
-    let world: World;
     const functions = {
       fail: action(() =>
         world.clock.sleep(122).then(() => {
@@ -365,7 +362,7 @@ describe("concurrency", () => {
       wait: action(() => world.clock.sleep(95)),
       write: mutation(() => null),
     };
-    world = worldOf(
+    const world: World = worldOf(
       {
         each: { type: "loop", items: [0, 1, 2], concurrency: 3, body: "ask", next: { failure: "end" } },
         ask: {
@@ -389,7 +386,6 @@ describe("concurrency", () => {
   });
 
   it("waits for the passes in flight when one stops the loop", async () => {
-    let world: World;
     const functions = {
       "app.pass": action(({ item: given }) =>
         world.clock.sleep(given === 0 ? 100 : 1_000).then(() => {
@@ -398,17 +394,16 @@ describe("concurrency", () => {
         }),
       ),
     };
-    world = worldOf(loop({ concurrency: 3, onItemError: "stop" }), { input: [0, 1, 2, 3], functions });
+    const world: World = worldOf(loop({ concurrency: 3, onItemError: "stop" }), { input: [0, 1, 2, 3], functions });
     await world.run();
     expect(resultOf(world)).toMatchObject({ results: [null, 1, 2], passes: 3, exit: "stop" });
   });
 
   it("loses no result when passes end while a checkpoint is on its way", async () => {
-    let world: World;
     const functions = {
       "app.pass": action(({ item: given }) => world.clock.sleep(50 + Number(given) * 3).then(() => given)),
     };
-    world = worldOf(loop({ concurrency: 8 }), {
+    const world: World = worldOf(loop({ concurrency: 8 }), {
       input: Array.from({ length: 40 }, (_, i) => i),
       functions,
       writeMs: 25,
@@ -424,7 +419,6 @@ describe("concurrency", () => {
     };
     // The last node of pass 0 and the first one of pass 1 end together, give or take a few turns.
     for (let lead = -12; lead <= 12; lead++) {
-      let world: World;
       const gate = () => world.clock.sleep(100);
       let opens: Promise<void> | null = null;
       const wait = async (ahead: number) => {
@@ -435,7 +429,7 @@ describe("concurrency", () => {
         first: action(({ item: given }) => (given === 1 ? wait(Math.max(0, -lead)) : null)),
         last: action(({ item: given }) => (given === 0 ? wait(Math.max(0, lead)).then(() => "kept") : "kept")),
       };
-      world = worldOf(
+      const world: World = worldOf(
         {
           each: { type: "loop", items: [0, 1], concurrency: 2, body: "first", next: { done: "end" } },
           first: { type: "action", action: "first", args: { item: "{{ item }}" }, next: { success: "last" } },
@@ -450,9 +444,8 @@ describe("concurrency", () => {
   });
 
   it("of loops in loops stays within the bound on places, and all passes run", async () => {
-    let world: World;
     const functions = { tick: action(({ at }) => world.clock.sleep(10).then(() => at)) };
-    world = worldOf(
+    const world: World = worldOf(
       {
         outer: {
           type: "loop",
@@ -573,12 +566,11 @@ describe("a loop of many passes", () => {
     ["what collect makes of queries", "query", { collect: "{{ {'given': nodes.pass.output.given} }}" }],
     ["what collect makes of mutations", "mutation", { collect: "{{ {'given': nodes.pass.output.given} }}" }],
   ] as const)("collects %s over several stretches", async (_name, kind, fields) => {
-    let world: World;
     const called: AppFunction = {
       kind,
       run: ({ item: given }) => (kind === "query" ? world.clock.sleep(3).then(() => ({ given })) : { given }),
     };
-    world = worldOf(big(fields), {
+    const world: World = worldOf(big(fields), {
       input: thousand,
       functions: { "app.pass": called },
       budgetMs: 500,

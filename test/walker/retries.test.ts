@@ -70,14 +70,13 @@ describe("attempts", () => {
   });
 
   it("that failed are remembered when the owner dies during the next", async () => {
-    let world: World;
     const functions = {
       "app.it": action(({ attempt }) => {
         if (attempt === 1) throw new Error("not yet");
         return world.clock.sleep(1_000).then(() => attempt);
       }),
     };
-    world = worldOf(tried({ maxAttempts: 3, initialMs: 10 }), { functions });
+    const world: World = worldOf(tried({ maxAttempts: 3, initialMs: 10 }), { functions });
     const owner = world.startStretch();
     await world.clock.pass(500);
     owner.kill();
@@ -175,7 +174,6 @@ describe("the backoff", () => {
   });
 
   it("of one pass does not hold up the others", async () => {
-    let world: World;
     const functions = {
       "app.pass": action(({ item, attempt }) =>
         world.clock.sleep(1_000).then(() => {
@@ -184,7 +182,7 @@ describe("the backoff", () => {
         }),
       ),
     };
-    world = worldOf(
+    const world: World = worldOf(
       {
         each: { type: "loop", items: [0, 1, 2, 3, 4], concurrency: 2, body: "pass", next: { done: "end" } },
         pass: {
@@ -205,7 +203,6 @@ describe("the backoff", () => {
   });
 
   it("that nothing needs any more is not waited for", async () => {
-    let world: World;
     const functions = {
       "app.pass": action(({ item }) => {
         if (item === 0) throw new ConvexError({ retryAfterMs: 4_000 });
@@ -214,7 +211,7 @@ describe("the backoff", () => {
         });
       }),
     };
-    world = worldOf(
+    const world: World = worldOf(
       {
         each: { type: "loop", items: [0, 1], concurrency: 2, body: "pass", next: { failure: "end" } },
         pass: { type: "action", action: "app.pass", args: { item: "{{ item }}" }, retry: { maxAttempts: 2 } },
@@ -237,14 +234,13 @@ describe("the timeout", () => {
     );
 
   it("ends an attempt, and the next one may succeed", async () => {
-    let world: World;
     const functions = {
       "app.it": slow(
         () => world,
         (call) => (call === 1 ? 60_000 : 10),
       ),
     };
-    world = worldOf(tried({ maxAttempts: 2, initialMs: 0 }, { timeoutMs: 5_000 }), { functions });
+    const world: World = worldOf(tried({ maxAttempts: 2, initialMs: 0 }, { timeoutMs: 5_000 }), { functions });
     await world.run();
     expect(resultOf(world)).toBe("call 2");
     expect(runOf(world, "call")).toMatchObject({
@@ -257,14 +253,13 @@ describe("the timeout", () => {
   });
 
   it("fails the node when no attempt is left", async () => {
-    let world: World;
     const functions = {
       "app.it": slow(
         () => world,
         () => 60_000,
       ),
     };
-    world = worldOf(tried({ maxAttempts: 1 }, { timeoutMs: 5_000 }), { functions });
+    const world: World = worldOf(tried({ maxAttempts: 1 }, { timeoutMs: 5_000 }), { functions });
     await world.run();
     expect(failureOf(world)).toMatchObject({ code: "NODE_TIMEOUT", node: "call" });
     expect(failureOf(world).message).toContain("5000 ms");
@@ -272,14 +267,13 @@ describe("the timeout", () => {
   });
 
   it("comes from the defaults, and from a minute where nothing is said", async () => {
-    let world: World;
     const functions = {
       "app.it": slow(
         () => world,
         () => 1e9,
       ),
     };
-    world = worldOf({ call: { type: "action", action: "app.it" } }, { functions });
+    const world: World = worldOf({ call: { type: "action", action: "app.it" } }, { functions });
     await world.run();
     expect(world.clock.now).toBe(60_000);
   });

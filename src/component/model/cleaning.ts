@@ -1,10 +1,11 @@
 /**
  * Deleting an execution: everything in every table, in bounded batches that continue by themselves.
  *
- * Invariant: the execution's own row goes last, so a cleanup that was interrupted can be found and repeated; the rows of
- * the shard's workflow go through the shard the row names, and only if they are its own.
+ * Invariants: an onComplete that is owed has run, or failed for good, before anything goes; the execution's own row goes
+ * last, so a cleanup that was interrupted can be found and repeated; the rows of the shard's workflow go through the
+ * shard the row names, and only if they are its own.
  */
-import { CLEANUP_BATCH_ROWS, REAP_DELAY_MS } from "../../shared/limits.js";
+import { CLEANUP_BATCH_ROWS, REAP_DELAY_MS, SECOND } from "../../shared/limits.js";
 import { internal } from "../_generated/api.js";
 import type { Doc, Id, TableNames } from "../_generated/dataModel.js";
 import type { MutationCtx } from "../_generated/server.js";
@@ -14,8 +15,24 @@ import { shardOf } from "./shards.js";
 /** Chunks are up to 900 KB each, and a transaction reads 16 MiB. */
 const PAYLOAD_BATCH = 10;
 
+/** How long a cleanup waits for a callback before it looks again. */
+const CALLBACK_WAIT_MS = 5 * SECOND;
+
+/** Whether an onComplete is still to be run. What it is told is deleted with the execution, so it goes first. */
+export async function owesCallback(ctx: MutationCtx, executionId: Id<"executions">): Promise<boolean> {
+  const owed = await ctx.db
+    .query("outbox")
+    .withIndex("by_execution", (q) => q.eq("executionId", executionId))
+    .first();
+  return owed?.state === "pending";
+}
+
 /** Deletes one batch; true when the execution is gone. Otherwise the next batch is scheduled. */
 export async function cleanupExecution(ctx: MutationCtx, execution: Doc<"executions">): Promise<boolean> {
+  if (await owesCallback(ctx, execution._id)) {
+    await ctx.scheduler.runAfter(CALLBACK_WAIT_MS, internal.cleanup.resume, { executionId: execution._id });
+    return false;
+  }
   const position = await positionOf(ctx, execution._id);
   if (position?.workflowId !== undefined) {
     const { workflowId } = position;

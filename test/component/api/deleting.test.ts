@@ -44,6 +44,21 @@ async function untilGone(world: World, name: string): Promise<void> {
 }
 
 describe("deleting a definition", () => {
+  test("calls the onComplete of each execution that it cancels, once, before anything goes", async () => {
+    const world = await startWorld();
+    await world.publish(echo());
+    const onComplete = await world.handle("functions:completed");
+    const ids = [];
+    for (let i = 0; i < 3; i++) ids.push(await world.start("echo", i, { onComplete }));
+    await deleteDefinition(world, "echo", { reason: "not needed" });
+    await untilGone(world, "echo");
+    const told = await world.t.run(async (ctx) => await ctx.db.query("completions").collect());
+    expect(told.map(({ executionId }) => executionId).sort()).toEqual([...ids].sort());
+    expect(told.map(({ args }) => (JSON.parse(args) as { result: unknown }).result)).toEqual(
+      ids.map(() => ({ status: "canceled", reason: "not needed" })),
+    );
+  });
+
   test("with sixty executions of every status on every shard leaves nothing of it, anywhere", async () => {
     const world = await startWorld();
     await world.t.mutation(api.admin.configure, { activeShards: 4, maxParallelism: 3 });

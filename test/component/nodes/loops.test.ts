@@ -8,7 +8,7 @@ import { preload, START, startWorld } from "../../support/hosts/nodes/world.js";
 beforeAll(preload);
 
 const loop = (action: string, args: Record<string, Json>, fields: object = {}): Nodes => ({
-  each: { type: "loop", items: "{{ input }}", body: "pass", next: { done: "end" }, ...fields } as Nodes[string],
+  each: { type: "loop", items: "{{ input }}", body: "pass", next: { done: "end" }, ...fields },
   pass: { type: "action", action, args },
   end: { type: "output", value: "{{ nodes.each.output }}" },
 });
@@ -156,7 +156,7 @@ test("a loop that is too long, or over no list, is a typed error before any pass
     [numbers(4), "LOOP_TOO_MANY_ITEMS"],
     ["abc", "LOOP_ITEMS_NOT_LIST"],
   ] as const) {
-    const id = await world.start("flow", input as Json);
+    const id = await world.start("flow", input);
     await world.untilEnded(id);
     expect(await world.status(id)).toMatchObject({ status: "failed", error: { code, node: "each" } });
   }
