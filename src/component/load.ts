@@ -132,24 +132,31 @@ async function valuesOf(ctx: QueryCtx, executionId: Id<"executions">): Promise<D
   });
 }
 
-/** Results of finished runs by key; keys that have none are left out. */
+/** Results of finished runs by key, a page at a time; keys that have none are left out. */
 export const runs = internalQuery({
   args: { executionId: v.id("executions"), keys: v.array(v.string()) },
-  returns: v.array(
-    v.object({ key: v.string(), output: v.union(v.null(), v.string()), error: v.union(v.null(), vNodeError) }),
-  ),
+  returns: v.object({
+    runs: v.array(
+      v.object({ key: v.string(), output: v.union(v.null(), v.string()), error: v.union(v.null(), vNodeError) }),
+    ),
+    /** How many of the keys were looked up: the rest is for the next call. */
+    done: v.number(),
+  }),
   handler: async (ctx, { executionId, keys }) => {
     const found = [];
-    for (const key of keys) {
+    let bytes = 0;
+    for (const [done, key] of keys.entries()) {
+      if (bytes >= PAGE_BYTES) return { runs: found, done };
       const run = await ctx.db
         .query("nodeRuns")
         .withIndex("by_execution_key", (q) => q.eq("executionId", executionId).eq("key", key))
         .first();
       if (run === null) continue;
       const output = run.output === undefined ? null : await loadValue(ctx, executionId, run.output);
+      bytes += (output ?? "").length;
       found.push({ key, output, error: run.error ?? null });
     }
-    return found;
+    return { runs: found, done: keys.length };
   },
 });
 

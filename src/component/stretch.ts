@@ -16,7 +16,7 @@ import { shardflowError } from "../shared/errors.js";
 import { fromStoredText, isJsonObject, type Json, type JsonObject } from "../shared/json.js";
 import { toNodeError } from "../shared/nodeError.js";
 import type { Binding } from "../walker/nodes/context.js";
-import type { PriorPass, StretchPorts } from "../walker/ports.js";
+import type { PriorPass, PriorRun, StretchPorts } from "../walker/ports.js";
 import type { Stretch } from "../walker/state.js";
 import { walk } from "../walker/walk.js";
 import { internal } from "./_generated/api.js";
@@ -113,10 +113,7 @@ function ports(ctx: ActionCtx, fence: Fence, secretNonce: string): StretchPorts 
     callFunction: (kind, handle, args) => callFunction(ctx, kind, handle, args),
     callModel: (request, signal) => callModel(request, { config: readModelConfig(env), signal, now: () => Date.now() }),
     modelHost: (model) => hostOfModel(model, readModelConfig(env)),
-    loadRuns: async (keys) => {
-      const rows = await ctx.runQuery(internal.load.runs, { executionId, keys });
-      return rows;
-    },
+    loadRuns: (keys) => loadRuns(ctx, executionId, keys),
     loadPasses: (loopKey) => loadPasses(ctx, executionId, loopKey),
     loadPayload: (name) => ctx.runQuery(internal.load.payload, { executionId, name }),
     loadInput: () => ctx.runQuery(internal.load.input, { executionId }),
@@ -130,6 +127,19 @@ async function callFunction(ctx: ActionCtx, kind: "query" | "action", handle: st
   const converted = toConvexArgs(args);
   if (kind === "query") return await ctx.runQuery(handle as FunctionHandle<"query">, converted);
   return await ctx.runAction(handle as FunctionHandle<"action">, converted);
+}
+
+async function loadRuns(ctx: ActionCtx, executionId: Id<"executions">, keys: string[]): Promise<PriorRun[]> {
+  const all: PriorRun[] = [];
+  for (let done = 0; done < keys.length;) {
+    const page: { runs: PriorRun[]; done: number } = await ctx.runQuery(internal.load.runs, {
+      executionId,
+      keys: keys.slice(done),
+    });
+    all.push(...page.runs);
+    done += page.done;
+  }
+  return all;
 }
 
 async function loadPasses(ctx: ActionCtx, executionId: Id<"executions">, loopKey: string): Promise<PriorPass[]> {

@@ -31,6 +31,8 @@ export const MAX_VALUE_BYTES = 4 * MB;
 export const MAX_JSON_DEPTH = 100;
 /** Largest text of an error message that is stored; longer ones are cut with a note. */
 export const MAX_ERROR_MESSAGE_BYTES = 2 * KB;
+/** Largest data of an app's error that is stored with it, as JSON; larger data is left out, with a note. */
+export const MAX_ERROR_DATA_BYTES = 8 * KB;
 
 // ── Convex values ────────────────────────────────────────────────────────────────────────────────────────────────────
 /** Items of one list in the arguments of an app function; Convex refuses more. */

@@ -14,7 +14,10 @@ test("a flow runs to its result", async () => {
     },
   });
   await t.mutation(api.definitions.publish, { name: "hello", source });
-  const executionId = await t.mutation(api.executions.startWorkflow, { definition: "hello", input: JSON.stringify({ a: 1, b: 2 }) });
+  const executionId = await t.mutation(api.executions.startWorkflow, {
+    definition: "hello",
+    input: JSON.stringify({ a: 1, b: 2 }),
+  });
   await runUntil(async () => (await t.query(api.executions.getStatus, { executionId })).endedAt !== undefined);
   const status = await t.query(api.executions.getStatus, { executionId });
   expect(status).toMatchObject({ status: "succeeded", output: '{"total":3}' });

@@ -4,6 +4,9 @@ import type { WorldOptions } from "../support/recordingPorts.js";
 import { World } from "../support/recordingPorts.js";
 import { action, failureOf, mutation, query, resultOf, run, worldOf, type Nodes } from "../support/flows.js";
 
+/** A rendered argument that these tests know to be text. */
+const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+
 /** A chain of calls, told apart by the key of their node run. */
 const chain = (names: string[]): Nodes =>
   Object.fromEntries(
@@ -36,7 +39,7 @@ describe("effects", () => {
   });
 
   it("of the same pass wait for each other while checkpoints of other passes are on their way", async () => {
-    const functions = { act: action(({ key }) => world.clock.sleep(7 + String(key).length).then(() => key)) };
+    const functions = { act: action(({ key }) => world.clock.sleep(7 + textOf(key).length).then(() => key)) };
     const world: World = worldOf(
       {
         each: { type: "loop", items: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], concurrency: 4, body: "n0" },
@@ -47,9 +50,9 @@ describe("effects", () => {
     await world.run();
     expect(world.calls).toHaveLength(36);
     for (const call of world.calls) {
-      const pass = String(call.args?.key).split("/")[0] ?? "";
+      const pass = textOf(call.args?.key).split("/")[0] ?? "";
       const before = world.calls
-        .filter(({ args, at }) => String(args?.key).startsWith(`${pass}/`) && at < call.at)
+        .filter(({ args, at }) => textOf(args?.key).startsWith(`${pass}/`) && at < call.at)
         .map(({ args }) => args?.key);
       expect(call.durable).toEqual(expect.arrayContaining(before));
     }
@@ -74,7 +77,9 @@ describe("a stretch", () => {
   const waiting = (world: () => World, ms: number) => action(() => world().clock.sleep(ms));
 
   it("that was canceled begins nothing more and writes nothing more", async () => {
-    const world: World = worldOf(chain(["wait", "wait", "wait"]), { functions: { wait: waiting(() => world, 60_000) } });
+    const world: World = worldOf(chain(["wait", "wait", "wait"]), {
+      functions: { wait: waiting(() => world, 60_000) },
+    });
     const { end } = world.startStretch();
     await world.clock.pass(1_000);
     world.canceled = true;
@@ -88,7 +93,7 @@ describe("a stretch", () => {
 
   it("whose checkpoint is refused begins nothing more, in no pass", async () => {
     for (const reason of ["canceled", "stale"] as const) {
-      const functions = { act: action(({ key }) => world.clock.sleep(10 + String(key).length).then(() => key)) };
+      const functions = { act: action(({ key }) => world.clock.sleep(10 + textOf(key).length).then(() => key)) };
       const world: World = worldOf(
         {
           each: { type: "loop", items: [1, 2, 3, 4, 5, 6], concurrency: 3, body: "n0" },
@@ -196,7 +201,7 @@ describe("messages", () => {
 
   it("that never arrive end the stretch, and leave no gap", async () => {
     let isDown = false;
-    const slow = { act: action(({ key }) => world.clock.sleep(String(key).length).then(() => key)) };
+    const slow = { act: action(({ key }) => world.clock.sleep(textOf(key).length).then(() => key)) };
     const world: World = worldOf(
       {
         each: { type: "loop", items: [1, 2, 3, 4, 5, 6], concurrency: 3, body: "n0" },

@@ -7,8 +7,9 @@
 import type { ActionNode } from "../../engine/plan.js";
 import { checkConvexValue, fromConvexResult } from "../../engine/values.js";
 import { shardflowErrorData } from "../../shared/errors.js";
-import { fromJsonText, isJsonObject, type Json } from "../../shared/json.js";
-import { nodeError, type NodeError } from "../../shared/nodeError.js";
+import { fromJsonText, isJsonObject, utf8Bytes, type Json } from "../../shared/json.js";
+import { MAX_ERROR_DATA_BYTES } from "../../shared/limits.js";
+import { nodeError, truncateText, type NodeError } from "../../shared/nodeError.js";
 import { isTransient } from "../flusher.js";
 import type { NodeContext } from "./context.js";
 import { exit, fail, type NodeOutcome } from "./outcome.js";
@@ -76,15 +77,20 @@ function classify(action: string, kind: string, thrown: unknown, ctx: NodeContex
   return fail(actionFailed(action, message, thrown, ctx));
 }
 
+/** The message of an error with data is the data as text: that much of it tells which error it is. */
+const SHOWN_MESSAGE_CHARS = 200;
+
 /** What the app threw. A ConvexError with `retryable: false` in its data is not tried again. */
 function actionFailed(action: string, message: string, thrown: unknown, ctx: NodeContext): NodeError {
   const data = convexErrorData(thrown);
   const cause: NonNullable<NodeError["cause"]> = { message };
   const extra: Parameters<typeof nodeError>[2] = { cause };
   if (isJsonObject(data)) {
-    const scrubbed = ctx.secrets.scrubJson(data);
+    const bytes = utf8Bytes(JSON.stringify(data));
+    const scrubbed = bytes > MAX_ERROR_DATA_BYTES ? null : ctx.secrets.scrubJson(data);
     if (isJsonObject(scrubbed)) cause.data = scrubbed;
-    if (typeof data.code === "string") cause.code = ctx.secrets.scrub(data.code);
+    else cause.message = `${truncateText(message, SHOWN_MESSAGE_CHARS)} (its data of ${bytes} bytes is not kept)`;
+    if (typeof data.code === "string") cause.code = truncateText(ctx.secrets.scrub(data.code), SHOWN_MESSAGE_CHARS);
     if (data.retryable === false) extra.retryable = false;
     if (typeof data.retryAfterMs === "number" && data.retryAfterMs >= 0) extra.retryAfterMs = data.retryAfterMs;
   }

@@ -146,6 +146,40 @@ describe("a value of", () => {
     expect((await world.describe(id)).events).toEqual([]);
   });
 
+  test("3.5 MB, six times, can be read together by a later stretch", { timeout: 60_000 }, async () => {
+    const world = await startWorld();
+    const names = [0, 1, 2, 3, 4, 5].map((i) => `n${i}`);
+    const nodes: Nodes = Object.fromEntries(
+      names.map((name, i) => [
+        name,
+        {
+          type: "switch" as const,
+          value: "{{ input }}",
+          cases: [{ equals: 1, port: "never" }],
+          next: { default: names[i + 1] ?? "wait" },
+        },
+      ]),
+    );
+    const hour = 3_600_000;
+    const id = await world.run(
+      {
+        ...nodes,
+        wait: {
+          type: "action",
+          action: "actFlaky",
+          args: { times: 1 },
+          retry: { maxAttempts: 2, initialMs: hour, maxMs: hour },
+          next: { success: "end" },
+        },
+        end: { type: "output", value: `{{ ${names.map((name) => `size(nodes.${name}.output)`).join(" + ")} }}` },
+      },
+      text(3_500_000),
+    );
+    expect(await world.resultOf(id)).toBe(6 * (3_500_000 - 2));
+    const { events, leaseEpoch } = await world.describe(id);
+    expect([events, leaseEpoch]).toEqual([[], 2]);
+  });
+
   test("four bytes a character is cut between characters", async () => {
     const world = await startWorld();
     const value = `x${"😀".repeat(PAYLOAD_CHUNK_BYTES / 3)}`;
@@ -229,6 +263,30 @@ test("arguments and results of app functions keep their depth and size, as far a
       expect([action, name, await world.resultOf(id)]).toEqual([action, name, value]);
     }
   }
+});
+
+test("data of an error that is too large to keep is left out, and said to be", async () => {
+  const world = await startWorld();
+  const nodes: Nodes = {
+    call: {
+      type: "action",
+      action: "actFlaky",
+      args: { times: 2, data: { code: "TOO_MUCH", text: "{{ input }}", retryAfterMs: 5 } },
+      retry: { maxAttempts: 2, initialMs: 0 },
+      next: { failure: "caught" },
+    },
+    caught: { type: "output", value: "{{ nodes.call.error.cause }}" },
+  };
+  const id = await world.run(nodes, "x".repeat(2_000_000));
+  const cause = (await world.resultOf(id)) as JsonObject;
+  expect(cause).toMatchObject({ code: "TOO_MUCH" });
+  expect(cause.data).toBeUndefined();
+  expect(cause.message).toMatch(/its data of 2\d{6} bytes is not kept/);
+  // No row is anywhere near the limit of a document.
+  const rows = [...(await world.rows("nodeRuns")), ...(await world.rows("positions"))];
+  for (const row of rows) expect(JSON.stringify(row).length).toBeLessThan(20_000);
+  const small = await world.run(nodes, "x".repeat(2_000));
+  expect(await world.resultOf(small)).toMatchObject({ code: "TOO_MUCH", data: { text: "x".repeat(2_000) } });
 });
 
 describe("a definition", () => {

@@ -161,7 +161,7 @@ function formsOf(secret: string): JsonObject {
 }
 
 function leak(args: JsonObject): Json {
-  const forms = formsOf(String(args.secret));
+  const forms = formsOf(typeof args.secret === "string" ? args.secret : "");
   console.log("the app logs what it was given by name only");
   if (args.how === "error") throw new Error(`refused: ${JSON.stringify(forms)}`);
   if (args.how === "data") throw new ConvexError({ code: "REFUSED", forms, retryable: false });
