@@ -1,11 +1,14 @@
 /**
  * How a secret can look in a text.
  *
- * Owns: the patterns that find one secret as it is, escaped for JSON (also twice, as in an error text inside an error
- * text), escaped for a URI or a form, in base64 and base64url at any alignment, and in hex. Invariant: all repetition
- * in a pattern is bounded and followed by something else, so a search is linear in the text, whatever the text holds.
+ * Owns: the patterns that find one secret as it is, escaped for JSON (up to four times: an error text inside an error
+ * text, inside a message that is stored as JSON), escaped for a URI or a form, in base64 and base64url at any alignment,
+ * and in hex. Invariant: all repetition in a pattern is bounded and followed by something else, so a search is linear in
+ * the text, whatever the text holds.
  */
 const ALPHANUMERIC = /[A-Za-z0-9]/;
+/** JSON strings inside JSON strings. A secret without quotes and the like looks the same in all of them. */
+const JSON_LEVELS = [1, 2, 3, 4];
 const JSON_SHORT_ESCAPES: Record<string, string> = { "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t" };
 /** A percent sign, itself escaped up to twice. */
 const PERCENT = "%(?:25){0,2}";
@@ -19,8 +22,7 @@ export function secretPatterns(secret: string): RegExp[] {
   const bytes = utf8.encode(secret);
   const forms = new Set([
     escapedForm(secret, uriCharacter),
-    escapedForm(secret, (char) => jsonCharacter(char, 1)),
-    escapedForm(secret, (char) => jsonCharacter(char, 2)),
+    ...JSON_LEVELS.map((level) => escapedForm(secret, (char) => jsonCharacter(char, level))),
     base64Form(bytes, 0),
     base64Form(bytes, 1),
     base64Form(bytes, 2),

@@ -68,31 +68,24 @@ test.each<[string, (plan: string) => string]>([
 
 test("in several chunks is put together, and replaced as a whole", async () => {
   const world = await startWorld();
-  // Of half a definition of text in every place that a plan repeats, one chunk is not enough.
-  const long = "größe".repeat(200);
-  const nodes = Object.fromEntries(
-    Array.from({ length: 200 }, (_, i) => [
-      `n${i}`,
-      {
-        type: "set" as const,
-        values: { n: `{{ ${i} }}`, text: `<{{ ${i} }}>${long}` },
-        next: { success: `n${i + 1}` },
-      },
-    ]),
-  );
-  await world.publish(flow({ ...nodes, n200: { type: "output", value: "{{ [vars.n, size(vars.text)] }}" } }));
-  const expected = [199, `<199>${long}`.length];
-  expect(await runs(world, null)).toEqual(expected);
-  const good = await textsOf(world, "plan");
+  await world.publish(sum);
+  const good = await planOf(world);
+  const [row] = (await textsOf(world, "plan")) as [Text & { versionId: string }];
+  const split = async (first: string, second: string) => {
+    await world.patch("versionTexts", row._id, { text: first });
+    await world.within("shardflow", async ({ db }) => {
+      await db.insert("versionTexts", { versionId: row.versionId, kind: "plan", chunk: 1, text: second });
+    });
+  };
+  await split(good.slice(0, 100), good.slice(100));
+  expect(await runs(world, 1)).toBe(20);
+  expect(await textsOf(world, "plan")).toHaveLength(2);
 
-  // Two chunks of an older format, of which the second one must go.
-  await world.patch("versionTexts", good[0]!._id, { text: '{"format":0,' });
-  const { versionId, kind } = good[0] as unknown as { versionId: string; kind: string };
-  await world.within("shardflow", async ({ db }) => {
-    await db.insert("versionTexts", { versionId, kind, chunk: good.length, text: '"nodes":{}}' });
-  });
-  expect(await runs(world, null)).toEqual(expected);
-  expect((await textsOf(world, "plan")).map(({ text }) => text)).toEqual(good.map(({ text }) => text));
+  const [, second] = await textsOf(world, "plan");
+  await world.remove("versionTexts", second!._id);
+  await split('{"format":0,', '"nodes":{}}');
+  expect(await runs(world, 1)).toBe(20);
+  expect((await textsOf(world, "plan")).map(({ text }) => text)).toEqual([good]);
 });
 
 test("that neither is readable nor can be compiled fails the execution, with the reason", async () => {

@@ -146,12 +146,14 @@ export const readOdd = query({
 
 /** The secret that it is given, in every form in which it could come back. */
 function formsOf(secret: string): JsonObject {
-  const urlSafe = btoa(secret).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-  const hex = Array.from(new TextEncoder().encode(secret), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const bytesOf = (text: string) => new TextEncoder().encode(text);
+  const base64 = (text: string) => btoa(String.fromCharCode(...bytesOf(text)));
+  const urlSafe = base64(secret).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const hex = Array.from(bytesOf(secret), (byte) => byte.toString(16).padStart(2, "0")).join("");
   return {
     plain: `Bearer ${secret}!`,
-    base64: btoa(secret),
-    inBase64: btoa(`user:${secret}`),
+    base64: base64(secret),
+    inBase64: base64(`user:${secret}`),
     urlSafe,
     uri: encodeURIComponent(secret),
     form: new URLSearchParams({ q: secret }).toString(),
@@ -171,6 +173,15 @@ function leak(args: JsonObject): Json {
 export const readLeak = query({ args: v.any(), handler: async (_ctx, args: JsonObject) => leak(args) });
 export const writeLeak = mutation({ args: v.any(), handler: async (_ctx, args: JsonObject) => leak(args) });
 export const actLeak = action({ args: v.any(), handler: async (_ctx, args: JsonObject) => leak(args) });
+
+/** Says only how long the texts are that it was given. */
+export const actLength = action({
+  args: v.any(),
+  handler: async (_ctx, { text, list }: { text: string; list: string[] }) => ({
+    text: text.length,
+    list: list[0]?.length ?? 0,
+  }),
+});
 
 // ── The app of generated definitions ─────────────────────────────────────────────────────────────────────────────────
 

@@ -20,7 +20,7 @@ const KINDS = { read: "query", write: "mutation", act: "action" } as const;
 const GENERATED = { echo: "query", store: "mutation", send: "action", refuse: "mutation", flaky: "action" } as const;
 const FUNCTIONS = [
   ...["readEcho", "writeEcho", "actEcho", "actNothing", "readTrouble", "writeTrouble", "actFlaky", "actSlowOnce"],
-  ...["actSlow", "actTick", "readOdd", "readLeak", "writeLeak", "actLeak"],
+  ...["actSlow", "actTick", "readOdd", "readLeak", "writeLeak", "actLeak", "actLength"],
 ];
 
 type Kind = "query" | "mutation" | "action";
