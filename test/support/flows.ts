@@ -75,3 +75,23 @@ export const action = (result: (args: JsonObject, call: number) => unknown): App
   kind: "action",
   run: result,
 });
+
+export type LoopFields = Partial<Extract<Nodes[string], { type: "loop" }>>;
+
+/** A loop over the input whose passes call `app.pass` with item and index; its output is the result. */
+export const loopOver = (fields: LoopFields = {}, body: Nodes = {}): Nodes => ({
+  each: { type: "loop", items: "{{ input }}", body: "pass", next: { done: "end" }, ...fields },
+  pass: { type: "action", action: "app.pass", args: { item: "{{ item }}", index: "{{ index }}" } },
+  ...body,
+  end: { type: "output", value: "{{ nodes.each.output }}" },
+});
+
+/** What a loop hands on when all its passes went well. */
+export const collected = (results: Json[], rest: object = {}) => ({
+  results,
+  passes: results.length,
+  errors: [],
+  exit: "done",
+  carry: {},
+  ...rest,
+});
