@@ -15,6 +15,7 @@ const WALKER = under("src/walker");
 const MODELS = under("src/models");
 const COMPONENT = under("src/component");
 const CLIENT = under("src/client");
+const CLI = under("src/cli");
 const CONVEX = pkg("convex");
 const MODEL_SDKS = [pkg("ai"), under("@ai-sdk")];
 
@@ -63,6 +64,12 @@ export const ZONES = [
     files: CLIENT,
     may: [SHARED, CLIENT, CONVEX],
     mayAsType: [/^src\/component\/_generated\/component\.js$/],
+  },
+  {
+    name: "src/cli",
+    files: CLI,
+    // What it runs of the component it loads as a deployment would: from the built files, not by import.
+    may: [SHARED, ENGINE, CLIENT, CLI, CONVEX, pkg("convex-test"), /^node:/],
   },
   {
     name: "src/test.ts",
