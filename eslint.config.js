@@ -94,8 +94,11 @@ export default defineConfig(
       ],
     },
   },
-  // A program for a terminal: it has a process.
-  { files: ["src/cli/**/*.ts"], rules: { "no-restricted-globals": "off" } },
+  // A program for a terminal: it has a process, and errors for people.
+  {
+    files: ["src/cli/**/*.ts"],
+    rules: { "no-restricted-globals": "off", "no-restricted-syntax": ["error", ...ERASABLE_SYNTAX] },
+  },
   {
     files: ["src/shared/**/*.ts", "src/engine/**/*.ts"],
     rules: {
