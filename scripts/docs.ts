@@ -95,11 +95,17 @@ function errors(comments: SourceComments): string {
           .filter((code) => sectionOf(comments, code) === section)
           .map((code) => {
             const info = ERROR_CODES[code];
-            return [`\`${code}\``, info.class, info.retryable ? "yes" : "no", info.doc];
+            return [`\`${code}\``, info.class, info.retryable ? "yes" : "no", textOf(comments, code)];
           }),
       ),
     ]),
   );
+}
+
+function textOf(comments: SourceComments, code: ErrorCode): string {
+  const text = comments.members.get(`ERROR_CODES.${code}`);
+  if (text === undefined) throw new Error(`${code} has no comment in src/shared/errors.ts`);
+  return text.replaceAll("\n", " ");
 }
 
 function sectionOf(comments: SourceComments, code: ErrorCode): string {

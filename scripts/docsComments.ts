@@ -9,7 +9,7 @@ import ts from "typescript";
 export type SourceComments = {
   /** Doc comment of an exported constant: name -> text. */
   declarations: Map<string, string>;
-  /** Doc comment of a string in a list: `LIST.member` -> text. */
+  /** Doc comment of a string in a list (`LIST.member`) or of a property of an object (`NAME.property`). */
   members: Map<string, string>;
   /** The section that a constant (`NAME`) or a property of one (`NAME.property`) stands in. */
   sections: Map<string, string>;
@@ -42,9 +42,10 @@ function readParts(source: string, constant: string, value: ts.Expression, comme
     let section: string | undefined;
     for (const property of value.properties) {
       section = sectionTitle(leadingComments(source, property)) ?? section;
-      if (section !== undefined && property.name !== undefined) {
-        comments.sections.set(`${constant}.${property.name.getText()}`, section);
-      }
+      if (property.name === undefined) continue;
+      const member = `${constant}.${property.name.getText()}`;
+      if (section !== undefined) comments.sections.set(member, section);
+      setIfFound(comments.members, member, docText(leadingComments(source, property)));
     }
   }
 }

@@ -84,7 +84,7 @@ export function exposeApi<const Name extends ExposedName, DataModel extends Gene
 }
 
 function buildApi<DataModel extends GenericDataModel>(shardflow: Shardflow, gate: Gate<ExposedOp, DataModel>) {
-  const { executions } = shardflow.component;
+  const { executions, history } = shardflow.component;
   // The app's data model, so that `authorize` is given its own ctx.
   const query = queryGeneric as QueryBuilder<DataModel, "public">;
   const mutation = mutationGeneric as MutationBuilder<DataModel, "public">;
@@ -135,7 +135,7 @@ function buildApi<DataModel extends GenericDataModel>(shardflow: Shardflow, gate
       returns: vExecutionStatusView,
       handler: async (ctx, { executionId }) => {
         await gate.admitExecution(ctx, "getStatus", executionId);
-        return await ctx.runQuery(executions.getStatus, { executionId });
+        return await ctx.runQuery(history.getStatus, { executionId });
       },
     }),
 
@@ -144,7 +144,7 @@ function buildApi<DataModel extends GenericDataModel>(shardflow: Shardflow, gate
       returns: vDescription,
       handler: async (ctx, { executionId }) => {
         await gate.admitExecution(ctx, "describeExecution", executionId);
-        const { context: _, ...description } = await ctx.runQuery(executions.describe, { executionId });
+        const { context: _, ...description } = await ctx.runQuery(history.describe, { executionId });
         return description;
       },
     }),
@@ -172,7 +172,7 @@ function buildApi<DataModel extends GenericDataModel>(shardflow: Shardflow, gate
       returns: vPage(vNodeRunView),
       handler: async (ctx, { executionId, ...page }) => {
         await gate.admitExecution(ctx, "listNodeRuns", executionId);
-        return await ctx.runQuery(executions.listNodeRuns, { executionId, ...page });
+        return await ctx.runQuery(history.listNodeRuns, { executionId, ...page });
       },
     }),
 
@@ -181,7 +181,7 @@ function buildApi<DataModel extends GenericDataModel>(shardflow: Shardflow, gate
       returns: v.union(v.null(), v.string()),
       handler: async (ctx, { executionId, key }): Promise<string | null> => {
         await gate.admitExecution(ctx, "getNodeOutput", executionId);
-        return await ctx.runQuery(executions.getNodeOutput, { executionId, key });
+        return await ctx.runQuery(history.getNodeOutput, { executionId, key });
       },
     }),
   };

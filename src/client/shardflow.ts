@@ -235,7 +235,7 @@ export class Shardflow {
    * ```
    */
   async cleanupWorkflow(ctx: WriteCtx, executionId: string): Promise<{ done: boolean }> {
-    return await ctx.runMutation(this.component.executions.cleanupWorkflow, { executionId });
+    return await ctx.runMutation(this.component.history.cleanupWorkflow, { executionId });
   }
 
   /**
@@ -254,7 +254,7 @@ export class Shardflow {
    * ```
    */
   async getStatus(ctx: ReadCtx, executionId: string): Promise<ExecutionState> {
-    return parseStatus(await ctx.runQuery(this.component.executions.getStatus, { executionId }));
+    return parseStatus(await ctx.runQuery(this.component.history.getStatus, { executionId }));
   }
 
   /**
@@ -273,7 +273,7 @@ export class Shardflow {
    * ```
    */
   async getSummary(ctx: ReadCtx, executionId: string): Promise<ExecutionSummary | null> {
-    return await ctx.runQuery(this.component.executions.getSummary, { executionId });
+    return await ctx.runQuery(this.component.history.getSummary, { executionId });
   }
 
   /**
@@ -292,7 +292,7 @@ export class Shardflow {
    * ```
    */
   async describe(ctx: ReadCtx, executionId: string): Promise<ExecutionDescription> {
-    return parseDescription(await ctx.runQuery(this.component.executions.describe, { executionId }));
+    return parseDescription(await ctx.runQuery(this.component.history.describe, { executionId }));
   }
 
   /**
@@ -310,7 +310,7 @@ export class Shardflow {
    * ```
    */
   async list(ctx: ReadCtx, args: ListArgs = {}): Promise<Page<ExecutionSummary>> {
-    return await ctx.runQuery(this.component.executions.list, defined({ ...args, scope: this.#scope(args.scope) }));
+    return await ctx.runQuery(this.component.history.list, defined({ ...args, scope: this.#scope(args.scope) }));
   }
 
   /**
@@ -330,7 +330,7 @@ export class Shardflow {
    */
   async listNodeRuns(ctx: ReadCtx, executionId: string, args: PageArgs = {}): Promise<Page<NodeRun>> {
     const { cursor, limit } = args;
-    const result = await ctx.runQuery(this.component.executions.listNodeRuns, defined({ executionId, cursor, limit }));
+    const result = await ctx.runQuery(this.component.history.listNodeRuns, defined({ executionId, cursor, limit }));
     return { page: result.page.map(parseNodeRun), cursor: result.cursor };
   }
 
@@ -349,7 +349,7 @@ export class Shardflow {
    * ```
    */
   async getNodeOutput(ctx: ReadCtx, executionId: string, key: string): Promise<Json | undefined> {
-    const text = await ctx.runQuery(this.component.executions.getNodeOutput, { executionId, key });
+    const text = await ctx.runQuery(this.component.history.getNodeOutput, { executionId, key });
     return text === null ? undefined : fromJsonText(text, `The output of ${key}`);
   }
 
@@ -370,7 +370,7 @@ export class Shardflow {
    * ```
    */
   async isCanceled(ctx: ReadCtx, executionId: string): Promise<boolean> {
-    return await ctx.runQuery(this.component.executions.isCanceled, { executionId });
+    return await ctx.runQuery(this.component.history.isCanceled, { executionId });
   }
 
   /**

@@ -18,9 +18,9 @@ test("a flow runs to its result", async () => {
     definition: "hello",
     input: JSON.stringify({ a: 1, b: 2 }),
   });
-  await runUntil(async () => (await t.query(api.executions.getStatus, { executionId })).endedAt !== undefined);
-  const status = await t.query(api.executions.getStatus, { executionId });
+  await runUntil(async () => (await t.query(api.history.getStatus, { executionId })).endedAt !== undefined);
+  const status = await t.query(api.history.getStatus, { executionId });
   expect(status).toMatchObject({ status: "succeeded", output: '{"total":3}' });
   await runToQuiet();
-  console.log(await t.query(api.executions.describe, { executionId }));
+  console.log(await t.query(api.history.describe, { executionId }));
 });

@@ -68,7 +68,7 @@ export async function runShardflow(run: ShardflowRun): Promise<Run> {
     ids.push(await t.mutation(functions.startShardflow, args));
   });
   for (const executionId of ids) {
-    expect(await t.query(api.executions.getStatus, { executionId })).toMatchObject({ status: "succeeded" });
+    expect(await t.query(api.history.getStatus, { executionId })).toMatchObject({ status: "succeeded" });
   }
   return { executions, nodes, roots };
 }

@@ -100,7 +100,7 @@ export function expectWhole(tables: Tables, executionId: string): void {
 
 /** Cleans executions up; nothing of any may remain in any table, those of workflow, workpool and batch-worker included. */
 export async function expectCleansUp(world: World, executionIds: string[]): Promise<void> {
-  for (const executionId of executionIds) await world.t.mutation(api.executions.cleanupWorkflow, { executionId });
+  for (const executionId of executionIds) await world.t.mutation(api.history.cleanupWorkflow, { executionId });
   await world.reportDeaths();
   await world.untilQuiet();
   expect(rowsOfExecutions(await world.tables(), executionIds)).toEqual({});

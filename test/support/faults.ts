@@ -165,9 +165,9 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
       }),
     cancel: async (executionId: string, reason = "no longer needed") =>
       await t.mutation(api.executions.cancelWorkflow, { executionId, reason, requester: "a test" }),
-    describe: async (executionId: string) => await t.query(api.executions.describe, { executionId }),
+    describe: async (executionId: string) => await t.query(api.history.describe, { executionId }),
     hasEnded: async (executionId: string) =>
-      (await t.query(api.executions.getStatus, { executionId })).endedAt !== undefined,
+      (await t.query(api.history.getStatus, { executionId })).endedAt !== undefined,
     untilEnded: async (...executionIds: string[]) => {
       for (const id of executionIds) await runUntil(() => world.hasEnded(id), 6 * HOUR);
     },

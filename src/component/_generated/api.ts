@@ -15,6 +15,7 @@ import type * as cleanup from "../cleanup.js";
 import type * as crons from "../crons.js";
 import type * as definitions from "../definitions.js";
 import type * as executions from "../executions.js";
+import type * as history from "../history.js";
 import type * as host from "../host.js";
 import type * as kick from "../kick.js";
 import type * as load from "../load.js";
@@ -57,6 +58,7 @@ const fullApi: ApiFromModules<{
   crons: typeof crons;
   definitions: typeof definitions;
   executions: typeof executions;
+  history: typeof history;
   host: typeof host;
   kick: typeof kick;
   load: typeof load;

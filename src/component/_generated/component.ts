@@ -232,6 +232,48 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
         null,
         Name
       >;
+      startWorkflow: FunctionReference<
+        "mutation",
+        "internal",
+        {
+          context?: string;
+          definition: string;
+          idempotencyKey?: string;
+          idempotencyTtlMs?: number;
+          input: string;
+          onComplete?: string;
+          onConflict?: "return" | "reject" | "replace";
+          scope?: string;
+          shardKey?: string;
+          tags?: Record<string, string>;
+          version?: number;
+        },
+        string,
+        Name
+      >;
+      startWorkflowBatch: FunctionReference<
+        "mutation",
+        "internal",
+        {
+          definition: string;
+          items: Array<{
+            context?: string;
+            idempotencyKey?: string;
+            idempotencyTtlMs?: number;
+            input: string;
+            onComplete?: string;
+            onConflict?: "return" | "reject" | "replace";
+            shardKey?: string;
+            tags?: Record<string, string>;
+          }>;
+          scope?: string;
+          version?: number;
+        },
+        Array<string>,
+        Name
+      >;
+    };
+    history: {
       cleanupWorkflow: FunctionReference<
         "mutation",
         "internal",
@@ -477,46 +519,6 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
             };
           }>;
         },
-        Name
-      >;
-      startWorkflow: FunctionReference<
-        "mutation",
-        "internal",
-        {
-          context?: string;
-          definition: string;
-          idempotencyKey?: string;
-          idempotencyTtlMs?: number;
-          input: string;
-          onComplete?: string;
-          onConflict?: "return" | "reject" | "replace";
-          scope?: string;
-          shardKey?: string;
-          tags?: Record<string, string>;
-          version?: number;
-        },
-        string,
-        Name
-      >;
-      startWorkflowBatch: FunctionReference<
-        "mutation",
-        "internal",
-        {
-          definition: string;
-          items: Array<{
-            context?: string;
-            idempotencyKey?: string;
-            idempotencyTtlMs?: number;
-            input: string;
-            onComplete?: string;
-            onConflict?: "return" | "reject" | "replace";
-            shardKey?: string;
-            tags?: Record<string, string>;
-          }>;
-          scope?: string;
-          version?: number;
-        },
-        Array<string>,
         Name
       >;
     };

@@ -23,16 +23,16 @@ beforeAll(preload);
 
 /** Every public function that takes the id of an execution and needs it to exist. */
 const BY_ID = {
-  getStatus: async ({ t }: World, executionId: string) => await t.query(api.executions.getStatus, { executionId }),
-  describe: async ({ t }: World, executionId: string) => await t.query(api.executions.describe, { executionId }),
+  getStatus: async ({ t }: World, executionId: string) => await t.query(api.history.getStatus, { executionId }),
+  describe: async ({ t }: World, executionId: string) => await t.query(api.history.describe, { executionId }),
   listNodeRuns: async ({ t }: World, executionId: string) =>
-    await t.query(api.executions.listNodeRuns, { executionId }),
+    await t.query(api.history.listNodeRuns, { executionId }),
   getNodeOutput: async ({ t }: World, executionId: string) =>
-    await t.query(api.executions.getNodeOutput, { executionId, key: "end" }),
+    await t.query(api.history.getNodeOutput, { executionId, key: "end" }),
   cancelWorkflow: async ({ t }: World, executionId: string) =>
     await t.mutation(api.executions.cancelWorkflow, { executionId }),
   cleanupWorkflow: async ({ t }: World, executionId: string) =>
-    await t.mutation(api.executions.cleanupWorkflow, { executionId }),
+    await t.mutation(api.history.cleanupWorkflow, { executionId }),
   retryCallback: async ({ t }: World, executionId: string) =>
     await t.mutation(api.admin.retryCallback, { executionId }),
 };
@@ -43,7 +43,7 @@ describe("ids", () => {
     await world.publish(echo());
     const gone = await world.start("echo");
     await world.untilEnded(gone);
-    await world.t.mutation(api.executions.cleanupWorkflow, { executionId: gone });
+    await world.t.mutation(api.history.cleanupWorkflow, { executionId: gone });
     const running = await world.start("echo");
     const task = (await world.rows("tasks"))[0]!._id;
     const definition = (await world.rows("definitions"))[0]!._id;

@@ -118,8 +118,8 @@ describe("damage before the first stretch", () => {
     expect(await world.rows("events"), "it failed in its first try").toEqual([]);
 
     // What is left of it can be looked at, and be cleaned up.
-    expect((await world.t.query(api.executions.list, { status: "failed" })).page).toMatchObject([{ executionId: bad }]);
-    await world.t.mutation(api.executions.cleanupWorkflow, { executionId: bad });
+    expect((await world.t.query(api.history.list, { status: "failed" })).page).toMatchObject([{ executionId: bad }]);
+    await world.t.mutation(api.history.cleanupWorkflow, { executionId: bad });
     await world.untilQuiet();
     expect((await world.rows("executions")).map((row) => row._id)).toEqual([before, after]);
     for (const [table, rows] of Object.entries(await world.tables())) {
@@ -214,10 +214,10 @@ test("a chunk that is lost after the end is told when it is read, and only there
   const output = (await world.rows("payloads")).find((row) => row.name === "output")!;
   await world.remove("payloads", output._id);
   await expect(world.status(executionId)).rejects.toMatchObject({ data: { code: "CORRUPT_ROW", executionId } });
-  expect((await world.t.query(api.executions.list, {})).page).toMatchObject([{ executionId, status: "succeeded" }]);
-  expect((await world.t.query(api.executions.listNodeRuns, { executionId })).page).toHaveLength(2);
-  expect(await world.t.query(api.executions.getNodeOutput, { executionId, key: "end" })).toBe(JSON.stringify(LARGE));
-  expect(await world.t.mutation(api.executions.cleanupWorkflow, { executionId })).toEqual({ done: true });
+  expect((await world.t.query(api.history.list, {})).page).toMatchObject([{ executionId, status: "succeeded" }]);
+  expect((await world.t.query(api.history.listNodeRuns, { executionId })).page).toHaveLength(2);
+  expect(await world.t.query(api.history.getNodeOutput, { executionId, key: "end" })).toBe(JSON.stringify(LARGE));
+  expect(await world.t.mutation(api.history.cleanupWorkflow, { executionId })).toEqual({ done: true });
 });
 
 test("a flow that reads no input still does not succeed without a place for its result", async () => {

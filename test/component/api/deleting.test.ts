@@ -109,7 +109,7 @@ describe("deleting a definition", () => {
 
     await untilGone(world, "worker");
     for (const executionId of ids) {
-      expect(await world.t.query(api.executions.getSummary, { executionId })).toBeNull();
+      expect(await world.t.query(api.history.getSummary, { executionId })).toBeNull();
     }
     const left = await textOfTables(world);
     for (const executionId of ids) expect(left).not.toContain(executionId);
@@ -222,7 +222,7 @@ describe("cleanupWorkflow", () => {
     await world.untilQuiet();
     expect(await world.rows("nodeRuns")).toHaveLength(643);
 
-    const cleanup = async () => await world.t.mutation(api.executions.cleanupWorkflow, { executionId });
+    const cleanup = async () => await world.t.mutation(api.history.cleanupWorkflow, { executionId });
     expect(await cleanup()).toEqual({ done: false });
     const left = (await world.rows("nodeRuns")).length;
     expect(left, "one batch is gone").toBeGreaterThanOrEqual(343);
@@ -238,11 +238,11 @@ describe("cleanupWorkflow", () => {
     await world.publish(echo());
     const [gone, stays] = [await world.start("echo", "x".repeat(20_000)), await world.start("echo", 2)];
     await world.untilEnded(gone, stays);
-    expect(await world.t.mutation(api.executions.cleanupWorkflow, { executionId: gone })).toEqual({ done: true });
+    expect(await world.t.mutation(api.history.cleanupWorkflow, { executionId: gone })).toEqual({ done: true });
     await world.untilQuiet();
     expect(await textOfTables(world)).not.toContain(gone);
     expect(await world.status(stays)).toMatchObject({ status: "succeeded", output: "2" });
-    const { page } = await world.t.query(api.executions.list, {});
+    const { page } = await world.t.query(api.history.list, {});
     expect(page.map((one) => one.executionId)).toEqual([stays]);
   });
 
@@ -252,7 +252,7 @@ describe("cleanupWorkflow", () => {
     const executionId = await world.start("worker", { mode: "sleep", ms: 60_000 });
     await pass(5_000);
     await world.t.mutation(api.executions.cancelWorkflow, { executionId });
-    await world.t.mutation(api.executions.cleanupWorkflow, { executionId });
+    await world.t.mutation(api.history.cleanupWorkflow, { executionId });
     await world.untilQuiet();
     expect(await textOfTables(world)).not.toContain(executionId);
   });

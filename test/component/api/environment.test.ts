@@ -82,7 +82,7 @@ async function everythingSeen(world: World, ids: string[]): Promise<string> {
     await t.query(api.admin.listFailedCallbacks, {}),
     await t.query(api.bindings.list, {}),
     await t.query(api.definitions.list, {}),
-    await t.query(api.executions.list, {}),
+    await t.query(api.history.list, {}),
     await world.tables(),
     await world.jobs(),
     await world.completions(),
@@ -93,11 +93,11 @@ async function everythingSeen(world: World, ids: string[]): Promise<string> {
     seen.push(await t.query(api.definitions.export, { name }));
   }
   for (const executionId of ids) {
-    seen.push(await t.query(api.executions.getSummary, { executionId }), await world.status(executionId));
+    seen.push(await t.query(api.history.getSummary, { executionId }), await world.status(executionId));
     seen.push(await world.describe(executionId));
-    const runs = await t.query(api.executions.listNodeRuns, { executionId });
+    const runs = await t.query(api.history.listNodeRuns, { executionId });
     seen.push(runs);
-    for (const { key } of runs.page) seen.push(await t.query(api.executions.getNodeOutput, { executionId, key }));
+    for (const { key } of runs.page) seen.push(await t.query(api.history.getNodeOutput, { executionId, key }));
   }
   return JSON.stringify(seen, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value));
 }
@@ -124,7 +124,7 @@ test("no secret is stored, returned, handed on or logged, whatever is done with 
     expect(leaked).toMatchObject({ status: "succeeded", output: '{"echoed":"Bearer [secret CRM]"}' });
     expect(failed).toMatchObject({ status: "succeeded", output: containing("[secret CRM]") });
     expect(asked).toMatchObject({ status: "failed", error: { code: "MODEL_KEY_INVALID" } });
-    const note = await world.t.query(api.executions.getNodeOutput, { executionId: ids[0]!, key: "note" });
+    const note = await world.t.query(api.history.getNodeOutput, { executionId: ids[0]!, key: "note" });
     expect(note).toBe('"noted [secret CRM]"');
     expect(sent, "the key was sent to the provider").toEqual([`Bearer ${MODEL_KEY}`]);
 
@@ -148,7 +148,7 @@ describe("SHARDFLOW_SECRETS", () => {
     // What uses no secret does not care.
     expect(await world.status(ids[1]!)).toMatchObject({ status: "succeeded", output: '"plain"' });
     expect(await world.status(ids[2]!)).toMatchObject({ status: "succeeded", output: '"fine"' });
-    const { page } = await world.t.query(api.executions.listNodeRuns, { executionId: ids[0]! });
+    const { page } = await world.t.query(api.history.listNodeRuns, { executionId: ids[0]! });
     return { world, call: page.find((one) => one.node === "call"), status: await world.status(ids[0]!) };
   };
 

@@ -101,7 +101,7 @@ describe("the lifetime of a key", () => {
     await world.publish(echo());
     const first = await world.start("echo", 1, KEY);
     await world.untilEnded(first);
-    await world.t.mutation(api.executions.cleanupWorkflow, { executionId: first });
+    await world.t.mutation(api.history.cleanupWorkflow, { executionId: first });
     expect(await world.start("echo", 2, { ...KEY, onConflict: "reject" })).not.toBe(first);
   });
 });

@@ -1,4 +1,4 @@
-/** executions.list: which executions, in which order, page by page. */
+/** history.list: which executions, in which order, page by page. */
 import type { FunctionArgs, FunctionReturnType } from "convex/server";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { MAX_PAGE_SIZE } from "../../../src/shared/limits.js";
@@ -7,8 +7,8 @@ import { echo, preload, refusal, START, startWorld, type World } from "../../sup
 
 beforeAll(preload);
 
-type ListArgs = FunctionArgs<typeof api.executions.list>;
-type Summary = FunctionReturnType<typeof api.executions.list>["page"][number];
+type ListArgs = FunctionArgs<typeof api.history.list>;
+type Summary = FunctionReturnType<typeof api.history.list>["page"][number];
 
 /** 130 executions of three definitions in batches of the same millisecond, a third of them canceled. Nothing runs. */
 async function populated(): Promise<{ world: World; all: Summary[] }> {
@@ -31,7 +31,7 @@ async function populated(): Promise<{ world: World; all: Summary[] }> {
   }
   const all = await Promise.all(
     ids.map(async (executionId) => {
-      return await world.t.query(api.executions.getSummary, { executionId });
+      return await world.t.query(api.history.getSummary, { executionId });
     }),
   );
   return { world, all: all.filter((summary) => summary !== null) };
@@ -41,7 +41,7 @@ async function walk(world: World, args: ListArgs): Promise<{ all: Summary[]; pag
   const all: Summary[] = [];
   const pages: number[] = [];
   for (let cursor: string | null = null; ;) {
-    const result: FunctionReturnType<typeof api.executions.list> = await world.t.query(api.executions.list, {
+    const result: FunctionReturnType<typeof api.history.list> = await world.t.query(api.history.list, {
       ...args,
       cursor,
     });
@@ -61,7 +61,7 @@ test("pages through more than 120 executions in both orders without a gap or a r
     expect(Math.max(...oldestFirst.pages)).toBeLessThanOrEqual(limit);
     expect((await walk(world, { order: "desc", limit })).all).toEqual(all.toReversed());
   }
-  const newestFirst = await world.t.query(api.executions.list, {});
+  const newestFirst = await world.t.query(api.history.list, {});
   expect(newestFirst.page, "newest first, 50 a page, unless said otherwise").toEqual(all.toReversed().slice(0, 50));
 });
 
@@ -123,7 +123,7 @@ test("what starts while somebody pages through is seen once or not at all", asyn
   const seen: string[] = [];
   let cursor: string | null = null;
   for (let page = 0; page === 0 || cursor !== null; page++) {
-    const result: FunctionReturnType<typeof api.executions.list> = await world.t.query(api.executions.list, {
+    const result: FunctionReturnType<typeof api.history.list> = await world.t.query(api.history.list, {
       limit: 10,
       cursor,
     });
@@ -155,7 +155,7 @@ test("a cursor that was made up within the list stays within it", async () => {
   for (const order of ["asc", "desc"] as const) {
     for (const at of [0, START * 2]) {
       const cursor = JSON.stringify(["", at, at, ""]);
-      const { page } = await world.t.query(api.executions.list, { cursor, order, limit: MAX_PAGE_SIZE });
+      const { page } = await world.t.query(api.history.list, { cursor, order, limit: MAX_PAGE_SIZE });
       expect(all).toEqual(expect.arrayContaining(page));
       rows += page.length;
     }
@@ -165,7 +165,7 @@ test("a cursor that was made up within the list stays within it", async () => {
 
 test("a cursor that lies outside of the list is refused, whoever made it", async () => {
   const { world } = await populated();
-  const theirs = await world.t.query(api.executions.list, { scope: "elsewhere", limit: 1 });
+  const theirs = await world.t.query(api.history.list, { scope: "elsewhere", limit: 1 });
   // Scopes before and after an empty one: following such a cursor would go through the rows of the scope it names.
   const made = ["", "elsewhere", "\uffff"].flatMap((scope) =>
     [0, START * 2].map((at) => JSON.stringify([scope, at, at, ""])),
@@ -173,7 +173,7 @@ test("a cursor that lies outside of the list is refused, whoever made it", async
   for (const cursor of [theirs.cursor ?? "", ...made]) {
     for (const order of ["asc", "desc"] as const) {
       for (const scope of ["a", "nowhere"]) {
-        await refusal(world.t.query(api.executions.list, { scope, cursor, order }), "ARGUMENT_INVALID");
+        await refusal(world.t.query(api.history.list, { scope, cursor, order }), "ARGUMENT_INVALID");
       }
     }
   }
@@ -199,6 +199,6 @@ describe("what cannot be listed is refused", () => {
     const world = await startWorld();
     await world.publish(echo("red"));
     await world.start("red");
-    await refusal(world.t.query(api.executions.list, args), "ARGUMENT_INVALID");
+    await refusal(world.t.query(api.history.list, args), "ARGUMENT_INVALID");
   });
 });

@@ -149,7 +149,7 @@ describe("onComplete", () => {
     await world.publish(echo());
     const executionId = await world.start("echo");
     await world.untilEnded(executionId);
-    await world.t.mutation(api.executions.cleanupWorkflow, { executionId });
+    await world.t.mutation(api.history.cleanupWorkflow, { executionId });
     await refusedWithoutATrace(world, () => retry(world, executionId), "EXECUTION_NOT_FOUND");
     await refusedWithoutATrace(world, () => retry(world, "garbage"), "ID_INVALID");
   });

@@ -19,7 +19,7 @@ import {
 
 beforeAll(preload);
 
-type NodeRuns = FunctionReturnType<typeof api.executions.listNodeRuns>;
+type NodeRuns = FunctionReturnType<typeof api.history.listNodeRuns>;
 
 test("an execution is told through all of its life", async () => {
   const world = await startWorld();
@@ -105,7 +105,7 @@ test("an execution that waits says for what, until when, and what went wrong bef
     error: { code: "ACTION_FAILED", class: "app", retryable: true, node: "work" },
   });
   expect(failed.wait).toBeUndefined();
-  const { page } = await world.t.query(api.executions.listNodeRuns, { executionId });
+  const { page } = await world.t.query(api.history.listNodeRuns, { executionId });
   const work = page.find((run) => run.node === "work");
   expect(work).toMatchObject({ status: "failed", attempt: 3, outputBytes: 0 });
   expect(work?.failures.map(({ attempt, kind }) => [attempt, kind])).toEqual([
@@ -118,7 +118,7 @@ test("an execution that waits says for what, until when, and what went wrong bef
 test("a canceled execution tells who canceled it and why, and isCanceled says so to actions", async () => {
   const world = await startWorld();
   await world.publish(worker());
-  const isCanceled = async (executionId: string) => await world.t.query(api.executions.isCanceled, { executionId });
+  const isCanceled = async (executionId: string) => await world.t.query(api.history.isCanceled, { executionId });
   const executionId = await world.start("worker", { mode: "throw" });
   await pass(10_000);
   expect(await isCanceled(executionId)).toBe(false);
@@ -145,13 +145,13 @@ test("getSummary tells the row, and null for what is no execution", async () => 
   await world.publish(echo());
   const executionId = await world.start("echo", 1, { idempotencyKey: "k" });
   const summary = { executionId, scope: "", definition: "echo", version: 1, startedAt: START, idempotencyKey: "k" };
-  const ask = async (id: string) => await world.t.query(api.executions.getSummary, { executionId: id });
+  const ask = async (id: string) => await world.t.query(api.history.getSummary, { executionId: id });
   expect(await ask(executionId)).toEqual({ ...summary, status: "pending", shardIndex: aNumber });
   await world.untilEnded(executionId);
   expect(await ask(executionId)).toMatchObject({ ...summary, status: "succeeded", endedAt: aNumber });
   expect(await ask("garbage")).toBeNull();
   expect(await ask((await world.rows("versions"))[0]!._id), "an id of another table").toBeNull();
-  await world.t.mutation(api.executions.cleanupWorkflow, { executionId });
+  await world.t.mutation(api.history.cleanupWorkflow, { executionId });
   expect(await ask(executionId)).toBeNull();
 });
 
@@ -165,7 +165,7 @@ describe("node runs", () => {
     const walk = async (limit: number) => {
       const runs: NodeRuns["page"] = [];
       for (let cursor: string | null = null; ;) {
-        const result: NodeRuns = await world.t.query(api.executions.listNodeRuns, { executionId, limit, cursor });
+        const result: NodeRuns = await world.t.query(api.history.listNodeRuns, { executionId, limit, cursor });
         expect(result.page.length).toBeLessThanOrEqual(limit);
         runs.push(...result.page);
         if (result.cursor === null) return runs;
@@ -181,10 +181,10 @@ describe("node runs", () => {
       if (i > 0) expect(run.seq).toBeGreaterThanOrEqual(runs[i - 1]!.seq);
     }
     for (const limit of [0, 201, 2.5]) {
-      const call = world.t.query(api.executions.listNodeRuns, { executionId, limit });
+      const call = world.t.query(api.history.listNodeRuns, { executionId, limit });
       await refusal(call, "ARGUMENT_INVALID");
     }
-    const call = world.t.query(api.executions.listNodeRuns, { executionId, cursor: "garbage" });
+    const call = world.t.query(api.history.listNodeRuns, { executionId, cursor: "garbage" });
     await refusal(call, "ARGUMENT_INVALID");
   });
 
@@ -194,7 +194,7 @@ describe("node runs", () => {
     const large = { text: "ü".repeat(INLINE_VALUE_BYTES) };
     const small = { text: "ü".repeat(INLINE_VALUE_BYTES / 2 - 20) };
     const output = async (executionId: string, key: string) =>
-      await world.t.query(api.executions.getNodeOutput, { executionId, key });
+      await world.t.query(api.history.getNodeOutput, { executionId, key });
     for (const [value, isListed] of [
       [large, false],
       [small, true],
@@ -202,7 +202,7 @@ describe("node runs", () => {
       const text = JSON.stringify(value);
       const executionId = await world.start("echo", value);
       await world.untilEnded(executionId);
-      const { page } = await world.t.query(api.executions.listNodeRuns, { executionId });
+      const { page } = await world.t.query(api.history.listNodeRuns, { executionId });
       const end = page.find((run) => run.key === "end");
       expect(end?.outputBytes).toBe(new TextEncoder().encode(text).length);
       expect(end?.output).toBe(isListed ? text : undefined);

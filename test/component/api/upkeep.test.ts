@@ -157,7 +157,7 @@ describe("revive", () => {
     expect(described.events).toMatchObject([{ type: "reclaimed", detail: containing("no sign of life") }]);
     expect(described.leaseEpoch).toBeGreaterThan(1);
     await world.untilQuiet();
-    const { page } = await world.t.query(api.executions.listNodeRuns, { executionId });
+    const { page } = await world.t.query(api.history.listNodeRuns, { executionId });
     expect(
       page.map((run) => run.key),
       "each node is recorded once",

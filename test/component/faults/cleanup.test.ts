@@ -41,7 +41,7 @@ test("a large execution goes in batches that continue by themselves", async () =
   expect(left).toBeGreaterThan(2 * passes);
 
   const batches: number[] = [];
-  expect(await world.t.mutation(api.executions.cleanupWorkflow, { executionId: id })).toEqual({ done: false });
+  expect(await world.t.mutation(api.history.cleanupWorkflow, { executionId: id })).toEqual({ done: false });
   await runUntil(async () => {
     const now = countOf(await world.tables());
     if (now < left) batches.push(left - now);
@@ -59,9 +59,9 @@ test("an execution is cleaned up under a stretch that is in flight at every awai
   const ids = await strikeAt(world, awaits, "before", "hold");
   for (const id of ids) {
     if (!(await world.hasEnded(id))) await world.cancel(id);
-    await world.t.mutation(api.executions.cleanupWorkflow, { executionId: id });
+    await world.t.mutation(api.history.cleanupWorkflow, { executionId: id });
   }
-  await world.t.mutation(api.executions.cleanupWorkflow, { executionId: clean });
+  await world.t.mutation(api.history.cleanupWorkflow, { executionId: clean });
   const { effects } = await world.tables();
   for (const { release } of world.held) release();
   await world.untilQuiet();

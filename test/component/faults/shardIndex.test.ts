@@ -139,7 +139,7 @@ test("cleanup", async () => {
   await world.untilEnded(...ids);
   await spoil(world, ids, ["executions", "positions"]);
   await repeatId();
-  for (const executionId of ids) await world.t.mutation(api.executions.cleanupWorkflow, { executionId });
+  for (const executionId of ids) await world.t.mutation(api.history.cleanupWorkflow, { executionId });
   await world.elapse(REAP_DELAY_MS + MINUTE);
   expectWarnings(world);
   await expectStrangerUntouched();

@@ -45,7 +45,7 @@ async function everything(world: NodeWorld, ids: string[]): Promise<string> {
   for (const executionId of ids) {
     seen.push(await world.status(executionId), await world.describe(executionId), await world.runsOf(executionId));
     for (const { key } of await world.runsOf(executionId)) seen.push(await world.outputOf(executionId, key));
-    seen.push(await world.t.query(api.executions.list, {}));
+    seen.push(await world.t.query(api.history.list, {}));
   }
   return JSON.stringify(seen, (_key, value: unknown) => (typeof value === "bigint" ? String(value) : value));
 }

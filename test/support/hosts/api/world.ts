@@ -100,7 +100,7 @@ export async function startWorld() {
     (await t.mutation(api.definitions.publish, { name: source.name, scope, source: JSON.stringify(source) })).version;
   const start = async (definition: string, input: Json = null, options: StartOptions = {}) =>
     await t.mutation(api.executions.startWorkflow, { definition, input: JSON.stringify(input), ...options });
-  const status = async (executionId: string) => await t.query(api.executions.getStatus, { executionId });
+  const status = async (executionId: string) => await t.query(api.history.getStatus, { executionId });
   const untilEnded = async (...ids: string[]) => {
     const open = [...ids];
     await runUntil(async () => {
@@ -128,7 +128,7 @@ export async function startWorld() {
     publish,
     start,
     status,
-    describe: async (executionId: string) => await t.query(api.executions.describe, { executionId }),
+    describe: async (executionId: string) => await t.query(api.history.describe, { executionId }),
     untilEnded,
     untilQuiet: async () => await runToQuiet(7 * DAY),
     flip,

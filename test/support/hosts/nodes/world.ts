@@ -72,18 +72,18 @@ export async function startWorld() {
   };
   const start = async (definition: string, input: Json = null) =>
     await t.mutation(api.executions.startWorkflow, { definition, input: JSON.stringify(input) });
-  const status = async (executionId: string) => await t.query(api.executions.getStatus, { executionId });
+  const status = async (executionId: string) => await t.query(api.history.getStatus, { executionId });
   const untilEnded = async (executionId: string) => {
     await runUntil(async () => (await status(executionId)).endedAt !== undefined, DAY);
   };
   const outputOf = async (executionId: string, key: string) => {
-    const text = await t.query(api.executions.getNodeOutput, { executionId, key });
+    const text = await t.query(api.history.getNodeOutput, { executionId, key });
     return text === null ? null : (JSON.parse(text) as Json);
   };
   const runsOf = async (executionId: string): Promise<NodeRunView[]> => {
     const runs: NodeRunView[] = [];
     for (let cursor: string | null = null; ;) {
-      const next: { page: NodeRunView[]; cursor: string | null } = await t.query(api.executions.listNodeRuns, {
+      const next: { page: NodeRunView[]; cursor: string | null } = await t.query(api.history.listNodeRuns, {
         executionId,
         cursor,
         limit: 200,
@@ -107,7 +107,7 @@ export async function startWorld() {
     untilEnded,
     outputOf,
     runsOf,
-    describe: async (executionId: string) => await t.query(api.executions.describe, { executionId }),
+    describe: async (executionId: string) => await t.query(api.history.describe, { executionId }),
     untilQuiet: async () => await runToQuiet(7 * DAY),
     /** The run of a key; fails when there is none. */
     runOf: async (executionId: string, key: string): Promise<NodeRunView> => {
