@@ -217,7 +217,7 @@ export class Shardflow {
    */
   async cancelWorkflow(ctx: WriteCtx, executionId: string, options: CancelOptions = {}): Promise<void> {
     const { reason, requester } = options;
-    await ctx.runMutation(this.component.executions.cancelWorkflow, defined({ executionId, reason, requester }));
+    await ctx.runMutation(this.component.cancellations.cancelWorkflow, defined({ executionId, reason, requester }));
   }
 
   /**
@@ -370,7 +370,7 @@ export class Shardflow {
    * ```
    */
   async isCanceled(ctx: ReadCtx, executionId: string): Promise<boolean> {
-    return await ctx.runQuery(this.component.history.isCanceled, { executionId });
+    return await ctx.runQuery(this.component.cancellations.isCanceled, { executionId });
   }
 
   /**

@@ -1,14 +1,12 @@
 /**
- * Public: starting and canceling executions. What reads them is in history.ts: these two are on the hot path, and a module
- * is evaluated afresh for every call.
+ * Public: starting executions, and nothing else: a module is evaluated afresh for every call, and this one is on the hot
+ * path. Canceling is in cancellations.ts, reading in history.ts.
  */
 import { v } from "convex/values";
 import { shardflowError } from "../shared/errors.js";
 import { MAX_BATCH_STARTS } from "../shared/limits.js";
 import { mutation } from "./_generated/server.js";
-import { cancelExecution } from "./model/canceling.js";
 import { loadSettings } from "./model/config.js";
-import { getExecution } from "./model/ids.js";
 import { startExecution, versionToStart, wakeShards } from "./model/starting.js";
 
 const startFields = {
@@ -71,19 +69,5 @@ export const startWorkflowBatch = mutation({
       started.map(({ shardIndex }) => shardIndex),
     );
     return started.map(({ executionId }) => executionId);
-  },
-});
-
-/**
- * Cancels an execution. When this commits, no node of it starts any more; what is in flight is aborted within seconds
- * and writes nothing.
- * Errors: ID_INVALID, EXECUTION_NOT_FOUND, EXECUTION_ENDED.
- */
-export const cancelWorkflow = mutation({
-  args: { executionId: v.string(), reason: v.optional(v.string()), requester: v.optional(v.string()) },
-  returns: v.null(),
-  handler: async (ctx, { executionId, reason, requester }) => {
-    await cancelExecution(ctx, await getExecution(ctx, executionId), { reason, requester }, Date.now());
-    return null;
   },
 });

@@ -63,16 +63,6 @@ export const describe = query({
   handler: async (ctx, { executionId }) => await describeExecution(ctx, await getExecution(ctx, executionId)),
 });
 
-/** Whether the execution was canceled, for actions that want to stop early. False for one that is gone. */
-export const isCanceled = query({
-  args: { executionId: v.string() },
-  returns: v.boolean(),
-  handler: async (ctx, { executionId }) => {
-    const id = ctx.db.normalizeId("executions", executionId);
-    return id !== null && (await ctx.db.get("executions", id))?.status === "canceled";
-  },
-});
-
 const range = {
   cursor: v.optional(v.union(v.null(), v.string())),
   /** Default 50, at most 200. */

@@ -16,6 +16,9 @@ import type { Schema } from "@cfworker/json-schema";
 import { shardflowError } from "../shared/errors.js";
 import { isJsonObject, type Json, type JsonObject } from "../shared/json.js";
 
+/** What one answer holds at most, of problems and of characters in each text. */
+export const MAX_PROBLEMS = 20;
+export const MAX_PROBLEM_CHARS = 300;
 /** Steps that one validation may take. A list of 4 MiB holds fewer items. */
 const STEP_BUDGET = 1_000_000;
 /** Where a failure does not end the validator's loop, each step can leave an error behind, so it costs more. */

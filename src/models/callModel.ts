@@ -5,7 +5,7 @@
  * counts every request, also those of a call that failed in the end; nothing that leaves holds a key; when it returns,
  * no request, listener or timer of it is left. The entry of this folder: what others need is exported here.
  */
-import { checkJsonSchema } from "../engine/jsonSchema.js";
+import { checkJsonSchema } from "../engine/jsonSchemaCheck.js";
 import type { Json } from "../shared/json.js";
 import { MAX_LLM_REPAIR_ATTEMPTS } from "../shared/limits.js";
 import { nodeError, type NodeError } from "../shared/nodeError.js";

@@ -1,7 +1,8 @@
 /** JSON Schema as definitions and answers use it: what is usable, what matches, and that nothing hostile gets far. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkJsonSchema, validateJson } from "../../src/engine/jsonSchema.js";
+import { validateJson } from "../../src/engine/jsonSchema.js";
+import { checkJsonSchema } from "../../src/engine/jsonSchemaCheck.js";
 import { isJsonObject, type Json, type JsonObject } from "../../src/shared/json.js";
 import { MAX_JSON_DEPTH, MAX_REGEX_LENGTH } from "../../src/shared/limits.js";
 

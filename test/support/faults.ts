@@ -164,7 +164,7 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
         ...more,
       }),
     cancel: async (executionId: string, reason = "no longer needed") =>
-      await t.mutation(api.executions.cancelWorkflow, { executionId, reason, requester: "a test" }),
+      await t.mutation(api.cancellations.cancelWorkflow, { executionId, reason, requester: "a test" }),
     describe: async (executionId: string) => await t.query(api.history.describe, { executionId }),
     hasEnded: async (executionId: string) =>
       (await t.query(api.history.getStatus, { executionId })).endedAt !== undefined,

@@ -10,6 +10,7 @@
 
 import type * as admin from "../admin.js";
 import type * as bindings from "../bindings.js";
+import type * as cancellations from "../cancellations.js";
 import type * as checkpoint from "../checkpoint.js";
 import type * as cleanup from "../cleanup.js";
 import type * as crons from "../crons.js";
@@ -53,6 +54,7 @@ import { anyApi, componentsGeneric } from "convex/server";
 const fullApi: ApiFromModules<{
   admin: typeof admin;
   bindings: typeof bindings;
+  cancellations: typeof cancellations;
   checkpoint: typeof checkpoint;
   cleanup: typeof cleanup;
   crons: typeof crons;

@@ -119,6 +119,22 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
         Name
       >;
     };
+    cancellations: {
+      cancelWorkflow: FunctionReference<
+        "mutation",
+        "internal",
+        { executionId: string; reason?: string; requester?: string },
+        null,
+        Name
+      >;
+      isCanceled: FunctionReference<
+        "query",
+        "internal",
+        { executionId: string },
+        boolean,
+        Name
+      >;
+    };
     definitions: {
       delete: FunctionReference<
         "mutation",
@@ -225,13 +241,6 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
       >;
     };
     executions: {
-      cancelWorkflow: FunctionReference<
-        "mutation",
-        "internal",
-        { executionId: string; reason?: string; requester?: string },
-        null,
-        Name
-      >;
       startWorkflow: FunctionReference<
         "mutation",
         "internal",
@@ -412,13 +421,6 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
             | "canceled";
           version: number;
         },
-        Name
-      >;
-      isCanceled: FunctionReference<
-        "query",
-        "internal",
-        { executionId: string },
-        boolean,
         Name
       >;
       list: FunctionReference<

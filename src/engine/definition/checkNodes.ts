@@ -3,7 +3,7 @@
  * actions and models.
  */
 import type { Json } from "../../shared/json.js";
-import { checkJsonSchema } from "../jsonSchema.js";
+import { checkJsonSchema } from "../jsonSchemaCheck.js";
 import { parseTemplate } from "../expr/template.js";
 import { localsOf, type Local } from "./locals.js";
 import { nodeIdProblem, nameProblem, suggestName } from "./names.js";

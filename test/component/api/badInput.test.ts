@@ -25,12 +25,11 @@ beforeAll(preload);
 const BY_ID = {
   getStatus: async ({ t }: World, executionId: string) => await t.query(api.history.getStatus, { executionId }),
   describe: async ({ t }: World, executionId: string) => await t.query(api.history.describe, { executionId }),
-  listNodeRuns: async ({ t }: World, executionId: string) =>
-    await t.query(api.history.listNodeRuns, { executionId }),
+  listNodeRuns: async ({ t }: World, executionId: string) => await t.query(api.history.listNodeRuns, { executionId }),
   getNodeOutput: async ({ t }: World, executionId: string) =>
     await t.query(api.history.getNodeOutput, { executionId, key: "end" }),
   cancelWorkflow: async ({ t }: World, executionId: string) =>
-    await t.mutation(api.executions.cancelWorkflow, { executionId }),
+    await t.mutation(api.cancellations.cancelWorkflow, { executionId }),
   cleanupWorkflow: async ({ t }: World, executionId: string) =>
     await t.mutation(api.history.cleanupWorkflow, { executionId }),
   retryCallback: async ({ t }: World, executionId: string) =>

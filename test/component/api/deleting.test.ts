@@ -78,7 +78,7 @@ describe("deleting a definition", () => {
     const succeeded = await many(12, { mode: "done" });
     await world.untilEnded(...succeeded);
     const canceled = await many(4, { mode: "done" });
-    for (const executionId of canceled) await world.t.mutation(api.executions.cancelWorkflow, { executionId });
+    for (const executionId of canceled) await world.t.mutation(api.cancellations.cancelWorkflow, { executionId });
     const parked = await many(14, { mode: "throw" });
     await pass(15_000);
     const started = await many(30, { mode: "sleep", ms: 200_000 });
@@ -251,7 +251,7 @@ describe("cleanupWorkflow", () => {
     await world.publish(worker());
     const executionId = await world.start("worker", { mode: "sleep", ms: 60_000 });
     await pass(5_000);
-    await world.t.mutation(api.executions.cancelWorkflow, { executionId });
+    await world.t.mutation(api.cancellations.cancelWorkflow, { executionId });
     await world.t.mutation(api.history.cleanupWorkflow, { executionId });
     await world.untilQuiet();
     expect(await textOfTables(world)).not.toContain(executionId);

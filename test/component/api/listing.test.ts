@@ -27,7 +27,7 @@ async function populated(): Promise<{ world: World; all: Summary[] }> {
     await world.start("red", null, { scope: "elsewhere", tags: { lane: "even" } });
   }
   for (const executionId of ids.filter((_, i) => i % 3 === 0)) {
-    await world.t.mutation(api.executions.cancelWorkflow, { executionId });
+    await world.t.mutation(api.cancellations.cancelWorkflow, { executionId });
   }
   const all = await Promise.all(
     ids.map(async (executionId) => {

@@ -129,7 +129,7 @@ describe("onComplete", () => {
     });
     const onComplete = await world.handle("functions:completed");
     const stopped = await world.start("worker", { mode: "x" }, { onComplete });
-    await world.t.mutation(api.executions.cancelWorkflow, { executionId: stopped, reason: "sold out" });
+    await world.t.mutation(api.cancellations.cancelWorkflow, { executionId: stopped, reason: "sold out" });
     const broken = await world.start("failing", {}, { onComplete });
     await world.untilEnded(broken);
     await world.untilQuiet();

@@ -118,11 +118,11 @@ test("an execution that waits says for what, until when, and what went wrong bef
 test("a canceled execution tells who canceled it and why, and isCanceled says so to actions", async () => {
   const world = await startWorld();
   await world.publish(worker());
-  const isCanceled = async (executionId: string) => await world.t.query(api.history.isCanceled, { executionId });
+  const isCanceled = async (executionId: string) => await world.t.query(api.cancellations.isCanceled, { executionId });
   const executionId = await world.start("worker", { mode: "throw" });
   await pass(10_000);
   expect(await isCanceled(executionId)).toBe(false);
-  await world.t.mutation(api.executions.cancelWorkflow, { executionId, reason: "sold out", requester: "ada" });
+  await world.t.mutation(api.cancellations.cancelWorkflow, { executionId, reason: "sold out", requester: "ada" });
   expect(await isCanceled(executionId)).toBe(true);
   expect(await world.status(executionId)).toMatchObject({
     status: "canceled",
@@ -133,7 +133,7 @@ test("a canceled execution tells who canceled it and why, and isCanceled says so
   expect(described.task).toBeUndefined();
 
   const silent = await world.start("worker", { mode: "x" });
-  await world.t.mutation(api.executions.cancelWorkflow, { executionId: silent });
+  await world.t.mutation(api.cancellations.cancelWorkflow, { executionId: silent });
   expect((await world.status(silent)).canceled).toEqual({ at: Date.now() });
   await world.untilQuiet();
   expect(await world.status(executionId)).toMatchObject({ status: "canceled" });

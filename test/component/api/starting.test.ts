@@ -236,7 +236,7 @@ test("rows read well without joins", async () => {
   const bad = await world.start("checkout", {});
   await world.untilEnded(good, bad);
   const stopped = await world.start("checkout", { total: 1 });
-  await world.t.mutation(api.executions.cancelWorkflow, { executionId: stopped });
+  await world.t.mutation(api.cancellations.cancelWorkflow, { executionId: stopped });
   const rows = await world.rows("executions");
   expect(rows).toEqual([
     expect.objectContaining({ _id: good, definition: "checkout", version: 1, status: "succeeded", startedAt: START }),

@@ -84,7 +84,7 @@ describe("retention", () => {
     for (const length of [100, 30]) {
       const items = Array.from({ length }, () => ({ input: "1" }));
       const ids = await world.t.mutation(api.executions.startWorkflowBatch, { definition: "echo", items });
-      for (const executionId of ids) await world.t.mutation(api.executions.cancelWorkflow, { executionId });
+      for (const executionId of ids) await world.t.mutation(api.cancellations.cancelWorkflow, { executionId });
     }
     await pass(HOUR + MINUTE);
     expect(await sweep(world)).toBe(100);

@@ -194,7 +194,7 @@ test("a cancel aborts the call within seconds", async () => {
   await world.publish({ name: "flow", nodes: { start: { type: "trigger", next: { success: "ask" } }, ...ask() } });
   const id = await world.start("flow", "x");
   await runUntil(() => seen.length === 1);
-  await world.t.mutation(api.executions.cancelWorkflow, { executionId: id });
+  await world.t.mutation(api.cancellations.cancelWorkflow, { executionId: id });
   const canceledAt = Date.now();
   await runUntil(() => seen[0]?.signal?.aborted === true);
   expect(Date.now() - canceledAt).toBeLessThan(10_000);

@@ -58,7 +58,7 @@ export const cancelSelf = mutation({
   returns: v.null(),
   handler: async (ctx, { key, executionId }) => {
     await ctx.db.insert("effects", { key, note: "canceled itself" });
-    await ctx.runMutation(components.shardflow.executions.cancelWorkflow, { executionId, requester: "itself" });
+    await ctx.runMutation(components.shardflow.cancellations.cancelWorkflow, { executionId, requester: "itself" });
     return null;
   },
 });
