@@ -20,13 +20,13 @@ const CONVEX = pkg("convex");
 const MODEL_SDKS = [pkg("ai"), under("@ai-sdk")];
 
 /** Convex evaluates a module afresh on every call: only these may pull in parsers and schema libraries. */
-const COLD_MODULES = /^src\/component\/(definitions|compile)\.ts$/;
+const COLD_MODULES = /^src\/component\/(definitions|transfer|health|compile|model\/publishing)\.ts$/;
 /** The only ones that may pull in the walker and, with it, model SDKs. */
 const STRETCH_MODULES = /^src\/component\/stretch\.ts$/;
 const HEAVY = [
   WALKER,
   /^src\/engine\/(expr|definition)(\/|\.js$)/,
-  /^src\/component\/(definitions|compile|stretch)\.js$/,
+  /^src\/component\/(definitions|transfer|health|compile|stretch|model\/publishing)\.js$/,
 ];
 const COMPONENT_PACKAGES = [CONVEX, pkg("convex-helpers"), pkg("@convex-dev/workflow"), pkg("@convex-dev/workpool")];
 

@@ -1,6 +1,6 @@
 /** Operations for whoever runs the deployment. They concern all scopes, so they are never offered to clients. */
 import type { ComponentApi } from "../component/_generated/component.js";
-import type { ConfigView } from "../shared/views.js";
+import type { ConfigView, Health } from "../shared/views.js";
 import { defined, type ReadCtx, type WriteCtx } from "./context.js";
 
 /** What is left out stays as it is. */
@@ -36,6 +36,24 @@ export class Admin {
 
   constructor(component: ComponentApi) {
     this.#component = component;
+  }
+
+  /**
+   * Whether the installation works: queues that move, callbacks that came through, an environment that can be read. For
+   * a smoke test after a deploy, and for monitoring.
+   *
+   * Guarantee: one snapshot of all shards. What it says of queues is at least two minutes old; most of it mends itself.
+   *
+   * @returns `ok`, and every problem with what to do.
+   * @throws Nothing.
+   * @example
+   * ```ts
+   * const { ok, problems } = await shardflow.admin.health(ctx);
+   * if (!ok) console.warn(problems.map((problem) => `${problem.code}: ${problem.message}`));
+   * ```
+   */
+  async health(ctx: ReadCtx): Promise<Health> {
+    return await ctx.runQuery(this.#component.health.check, {});
   }
 
   /**

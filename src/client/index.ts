@@ -30,7 +30,14 @@ export type {
   Page,
 } from "./values.js";
 export { vOnCompleteArgs } from "../shared/views.js";
-export type { ConfigView, ExecutionSummary, OnCompleteArgs } from "../shared/views.js";
+export type {
+  ConfigView,
+  ExecutionSummary,
+  Health,
+  HealthProblem,
+  OnCompleteArgs,
+  ValueName,
+} from "../shared/views.js";
 export { vExecutionStatus } from "../shared/status.js";
 export type { ExecutionStatus, NodeRunStatus } from "../shared/status.js";
 export type { Json, JsonObject } from "../shared/json.js";

@@ -9,7 +9,7 @@ import { createFunctionHandle, type FunctionReference, type FunctionVisibility }
 import type { ComponentApi } from "../component/_generated/component.js";
 import { fromJsonText, toJsonText, type Json } from "../shared/json.js";
 import type { ExecutionStatus } from "../shared/status.js";
-import type { ExecutionSummary, OnCompleteArgs } from "../shared/views.js";
+import type { ExecutionSummary, OnCompleteArgs, ValueName } from "../shared/views.js";
 import { Admin } from "./admin.js";
 import { syncBindings, type ActionBinding, type ActionBindings, type SyncResult } from "./bindings.js";
 import { defined, type ReadCtx, type WriteCtx } from "./context.js";
@@ -283,7 +283,8 @@ export class Shardflow {
    * Cost: reads input, variables and position; a query that calls it runs again with every checkpoint.
    *
    * @param executionId - From {@link startWorkflow}.
-   * @returns The description.
+   * @returns The description. Values that together are over 6 MB are left out and named in `omitted`; {@link getValue}
+   *   gives each.
    * @throws {ID_INVALID} {EXECUTION_NOT_FOUND} when there is none.
    * @example
    * ```ts
@@ -293,6 +294,25 @@ export class Shardflow {
    */
   async describe(ctx: ReadCtx, executionId: string): Promise<ExecutionDescription> {
     return parseDescription(await ctx.runQuery(this.component.history.describe, { executionId }));
+  }
+
+  /**
+   * One value of an execution: its input, context, variables or output, whatever its size.
+   *
+   * Guarantee: input and context never change; variables are those of the last checkpoint; the output is final.
+   *
+   * @param executionId - From {@link startWorkflow}.
+   * @param name - Which value.
+   * @returns The value, or undefined when the execution has none of that name (yet).
+   * @throws {ID_INVALID} {EXECUTION_NOT_FOUND} when there is no such execution.
+   * @example
+   * ```ts
+   * const input = await shardflow.getValue(ctx, executionId, "input");
+   * ```
+   */
+  async getValue(ctx: ReadCtx, executionId: string, name: ValueName): Promise<Json | undefined> {
+    const text = await ctx.runQuery(this.component.history.getValue, { executionId, name });
+    return text === null ? undefined : fromJsonText(text, `The ${name}`);
   }
 
   /**

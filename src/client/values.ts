@@ -34,9 +34,10 @@ export type ExecutionState = Omit<ExecutionStatusView, "output" | "error"> & {
 /** Everything known of an execution. */
 export type ExecutionDescription = ExecutionState &
   Omit<DescriptionText, keyof ExecutionStatusView | "input" | "context" | "variables"> & {
-    input: Json;
+    /** Of input, context, variables and output, those that are too large together are in `omitted` instead. */
+    input?: Json;
     context?: Json;
-    variables: Json;
+    variables?: Json;
   };
 
 /** One finished pass over one node. An output too large for its row is left out: `outputBytes` says so. */
@@ -139,9 +140,9 @@ export function parseDescription(view: DescriptionText): ExecutionDescription {
     ...rest,
     ...(output === undefined ? {} : { output: fromJsonText(output, "The output") }),
     ...(error === undefined ? {} : { error: parseFailure(error) }),
-    input: fromJsonText(input, "The input"),
+    ...(input === undefined ? {} : { input: fromJsonText(input, "The input") }),
     ...(context === undefined ? {} : { context: fromJsonText(context, "The context") }),
-    variables: fromJsonText(variables, "The variables"),
+    ...(variables === undefined ? {} : { variables: fromJsonText(variables, "The variables") }),
   };
 }
 

@@ -29,12 +29,15 @@ import { dropPending, endExecution } from "./model/ending.js";
 import { applyProgress, insertRun } from "./model/progress.js";
 import { loadValue } from "./model/values.js";
 
-/** What the app's mutation may use; the rest of the transaction is for the record of its run. */
+/**
+ * What the app's mutation may use; the rest of the transaction is for the record of its run. Position and variables, up
+ * to MAX_VALUE_BYTES each, are read and written beside it, and a transaction has 16 MiB of either.
+ */
 const USER_TRANSACTION_LIMITS = {
   documentsWritten: 15_000,
   documentsRead: 30_000,
-  bytesWritten: 10 * MB,
-  bytesRead: 10 * MB,
+  bytesWritten: 7 * MB,
+  bytesRead: 7 * MB,
   databaseQueries: 4_000,
 };
 

@@ -8,11 +8,25 @@ import { paginator } from "convex-helpers/server/pagination";
 import { v } from "convex/values";
 import { shardflowError } from "../shared/errors.js";
 import { vExecutionStatus } from "../shared/status.js";
-import { vDescription, vExecutionStatusView, vExecutionSummary, vNodeRunView, vPage } from "../shared/views.js";
+import {
+  vDescription,
+  vExecutionStatusView,
+  vExecutionSummary,
+  vNodeRunView,
+  vPage,
+  vValueName,
+} from "../shared/views.js";
 import { mutation, query, type QueryCtx } from "./_generated/server.js";
 import { hasEnded } from "./model/canceling.js";
 import { cleanupExecution } from "./model/cleaning.js";
-import { describeExecution, nodeOutput, nodeRunView, statusView, summaryView } from "./model/describing.js";
+import {
+  describeExecution,
+  executionValue,
+  nodeOutput,
+  nodeRunView,
+  statusView,
+  summaryView,
+} from "./model/describing.js";
 import { getExecution } from "./model/ids.js";
 import { pageOptions } from "./model/paging.js";
 import schema from "./schema.js";
@@ -56,11 +70,21 @@ export const getStatus = query({
   handler: async (ctx, { executionId }) => await statusView(ctx, await getExecution(ctx, executionId)),
 });
 
-/** Everything known of an execution, in one snapshot. */
+/**
+ * Everything known of an execution, in one snapshot. Values that together are too large for it are named in `omitted`;
+ * getValue gives them.
+ */
 export const describe = query({
   args: { executionId: v.string() },
   returns: vDescription,
   handler: async (ctx, { executionId }) => await describeExecution(ctx, await getExecution(ctx, executionId)),
+});
+
+/** One value of the execution as JSON text; null when it has none of that name. Errors: ID_INVALID, EXECUTION_NOT_FOUND. */
+export const getValue = query({
+  args: { executionId: v.string(), name: vValueName },
+  returns: v.union(v.null(), v.string()),
+  handler: async (ctx, { executionId, name }) => await executionValue(ctx, await getExecution(ctx, executionId), name),
 });
 
 const range = {

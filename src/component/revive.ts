@@ -7,15 +7,14 @@
  * A task whose shard is none is in the queue of no shard: it is moved to shard 0, like every such row.
  */
 import { v } from "convex/values";
-import { MAX_SHARDS, MINUTE, START_LEASE_MS } from "../shared/limits.js";
+import { MAX_SHARDS } from "../shared/limits.js";
 import { internal } from "./_generated/api.js";
 import type { Doc } from "./_generated/dataModel.js";
 import { internalMutation, type MutationCtx } from "./_generated/server.js";
-import { ensureRunning, executorRow, NEW_LANE, RESUMED_LANE } from "./model/queue.js";
+import { hasForgottenClaim, hasStuckQueue, overdueWaits } from "./model/overdue.js";
+import { ensureRunning, executorRow } from "./model/queue.js";
 import { shardOf } from "./model/shards.js";
 
-/** A healthy pump looks five times a second; a queue this old is stuck, or full. */
-const STUCK_AFTER_MS = 2 * MINUTE;
 const WAKE_BATCH = 100;
 const STRAY_BATCH = 100;
 
@@ -78,32 +77,8 @@ async function tasksBetween(ctx: MutationCtx, after: number | null, before: numb
     .take(STRAY_BATCH);
 }
 
-async function hasStuckQueue(ctx: MutationCtx, shardIndex: number, now: number): Promise<boolean> {
-  for (const lane of [RESUMED_LANE, NEW_LANE]) {
-    const oldest = await ctx.db
-      .query("tasks")
-      .withIndex("by_shard_state_lane_order", (q) =>
-        q.eq("shardIndex", shardIndex).eq("state", "queued").eq("lane", lane),
-      )
-      .first();
-    if (oldest !== null && oldest._creationTime < now - STUCK_AFTER_MS) return true;
-  }
-  return false;
-}
-
-async function hasForgottenClaim(ctx: MutationCtx, shardIndex: number, now: number): Promise<boolean> {
-  const oldest = await ctx.db
-    .query("tasks")
-    .withIndex("by_shard_state_claimedAt", (q) => q.eq("shardIndex", shardIndex).eq("state", "claimed"))
-    .first();
-  return oldest !== null && (oldest.claimedAt ?? 0) < now - START_LEASE_MS - STUCK_AFTER_MS;
-}
-
 async function wakeOverdue(ctx: MutationCtx, shardIndex: number, now: number): Promise<number> {
-  const overdue = await ctx.db
-    .query("waits")
-    .withIndex("by_shard_wakeAt", (q) => q.eq("shardIndex", shardIndex).lt("wakeAt", now - STUCK_AFTER_MS))
-    .take(WAKE_BATCH);
+  const overdue = await overdueWaits(ctx, shardIndex, now, WAKE_BATCH);
   for (const { _id } of overdue) await ctx.scheduler.runAfter(0, internal.wake.wake, { waitId: _id });
   return overdue.length;
 }

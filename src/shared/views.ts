@@ -52,12 +52,23 @@ export const vPlace = v.object({
   lastError: v.optional(v.string()),
 });
 
+/** The values of an execution as a whole. Those of its nodes are in its node runs. */
+export const vValueName = v.union(
+  v.literal("input"),
+  v.literal("context"),
+  v.literal("variables"),
+  v.literal("output"),
+);
+export type ValueName = Infer<typeof vValueName>;
+
 export const vDescription = v.object({
   ...vExecutionStatusView.fields,
-  input: v.string(),
+  /** Values that are too large for a description together; getValue gives each. */
+  omitted: v.optional(v.array(v.object({ name: vValueName, bytes: v.number() }))),
+  input: v.optional(v.string()),
   context: v.optional(v.string()),
   tags: v.record(v.string(), v.string()),
-  variables: v.string(),
+  variables: v.optional(v.string()),
   places: v.array(vPlace),
   loops: v.array(
     v.object({ key: v.string(), started: v.number(), total: v.union(v.null(), v.number()), failed: v.number() }),
@@ -133,6 +144,24 @@ export const vOnCompleteArgs = v.object({
   context: v.union(v.null(), v.string()),
 });
 export type OnCompleteArgs = Infer<typeof vOnCompleteArgs>;
+
+export const vHealthProblem = v.object({
+  /** QUEUE_STUCK, CLAIM_FORGOTTEN, WAKE_OVERDUE, CALLBACK_FAILED, or the code of what is wrong with the environment. */
+  code: v.string(),
+  /** Null when it concerns all. */
+  shardIndex: v.union(v.null(), v.number()),
+  /** What it is, and what to do. */
+  message: v.string(),
+});
+export type HealthProblem = Infer<typeof vHealthProblem>;
+
+export const vHealth = v.object({
+  /** No problems. */
+  ok: v.boolean(),
+  activeShards: v.number(),
+  problems: v.array(vHealthProblem),
+});
+export type Health = Infer<typeof vHealth>;
 
 export const vShardCounts = v.object({
   shardIndex: v.number(),

@@ -2,11 +2,17 @@
 import { runKey, type Position } from "../../engine/position.js";
 import { readPosition } from "../../engine/storedPosition.js";
 import { isShardflowError } from "../../shared/errors.js";
-import { INLINE_VALUE_BYTES } from "../../shared/limits.js";
+import { INLINE_VALUE_BYTES, MB } from "../../shared/limits.js";
 import type { ValueRef } from "../../shared/values.js";
 import { utf8Bytes } from "../../shared/json.js";
-import type { ExecutionDescription, ExecutionStatusView, ExecutionSummary, NodeRunView } from "../../shared/views.js";
-import type { Doc } from "../_generated/dataModel.js";
+import type {
+  ExecutionDescription,
+  ExecutionStatusView,
+  ExecutionSummary,
+  NodeRunView,
+  ValueName,
+} from "../../shared/views.js";
+import type { Doc, Id } from "../_generated/dataModel.js";
 import type { QueryCtx } from "../_generated/server.js";
 import { dataOf, positionOf } from "./ending.js";
 import { shardOf } from "./shards.js";
@@ -14,6 +20,8 @@ import { loadValue } from "./values.js";
 
 /** Events of one description; there are few by nature. */
 const MAX_EVENTS = 100;
+/** A transaction reads 16 MiB and a function returns as much; the position alone may have 4. */
+const MAX_DESCRIBED_BYTES = 6 * MB;
 
 export function summaryView(execution: Doc<"executions">): ExecutionSummary {
   const { _id, scope, definition, version, status, startedAt, endedAt, lastError, idempotencyKey } = execution;
@@ -32,14 +40,62 @@ export function summaryView(execution: Doc<"executions">): ExecutionSummary {
 }
 
 export async function statusView(ctx: QueryCtx, execution: Doc<"executions">): Promise<ExecutionStatusView> {
-  const view: ExecutionStatusView = summaryView(execution);
-  if (execution.endedAt === undefined) return view;
+  if (execution.endedAt === undefined) return summaryView(execution);
   const data = await dataOf(ctx, execution._id);
-  if (data?.output !== undefined) view.output = await loadValue(ctx, execution._id, data.output);
-  if (data?.error !== undefined) view.error = data.error;
-  const canceled = await cancellationOf(ctx, execution);
-  if (canceled !== null) view.canceled = canceled;
-  return view;
+  const output = data?.output === undefined ? undefined : await loadValue(ctx, execution._id, data.output);
+  return { ...(await endedView(ctx, execution, data)), ...(output === undefined ? {} : { output }) };
+}
+
+/** All of the status but the output. */
+async function endedView(
+  ctx: QueryCtx,
+  execution: Doc<"executions">,
+  data: Doc<"executionData"> | null,
+): Promise<ExecutionStatusView> {
+  const canceled = execution.endedAt === undefined ? null : await cancellationOf(ctx, execution);
+  return {
+    ...summaryView(execution),
+    ...(data?.error === undefined ? {} : { error: data.error }),
+    ...(canceled === null ? {} : { canceled }),
+  };
+}
+
+type ValueRefs = Partial<Record<ValueName, ValueRef>>;
+
+function valueRefs(data: Doc<"executionData"> | null, row: Doc<"positions"> | null): ValueRefs {
+  return {
+    ...(data?.output === undefined ? {} : { output: data.output }),
+    input: data?.input ?? { kind: "inline", json: "null" },
+    ...(data?.context === undefined ? {} : { context: data.context }),
+    variables: row?.variables ?? { kind: "inline", json: "{}" },
+  };
+}
+
+/** The values that fit into one description, and the names of those that do not. */
+async function describedValues(ctx: QueryCtx, id: Id<"executions">, refs: ValueRefs) {
+  const values: Partial<Record<ValueName, string>> = {};
+  const omitted: Array<{ name: ValueName; bytes: number }> = [];
+  let total = 0;
+  for (const [name, ref] of Object.entries(refs) as Array<[ValueName, ValueRef]>) {
+    const bytes = ref.kind === "stored" ? ref.bytes : 0;
+    if (total + bytes > MAX_DESCRIBED_BYTES) {
+      omitted.push({ name, bytes });
+      continue;
+    }
+    total += bytes;
+    values[name] = await loadValue(ctx, id, ref);
+  }
+  return { ...values, ...(omitted.length === 0 ? {} : { omitted }) };
+}
+
+/** One of the values as JSON text, or null when the execution has none of that name. */
+export async function executionValue(
+  ctx: QueryCtx,
+  { _id }: Doc<"executions">,
+  name: ValueName,
+): Promise<string | null> {
+  const ref = valueRefs(await dataOf(ctx, _id), await positionOf(ctx, _id))[name];
+  return ref === undefined ? null : await loadValue(ctx, _id, ref);
 }
 
 export async function cancellationOf(
@@ -77,11 +133,9 @@ export async function describeExecution(ctx: QueryCtx, execution: Doc<"execution
     .take(MAX_EVENTS);
   const position = row === null ? null : await readablePosition(ctx, row);
   return {
-    ...(await statusView(ctx, execution)),
-    input: data === null ? "null" : await loadValue(ctx, id, data.input),
-    ...(data?.context === undefined ? {} : { context: await loadValue(ctx, id, data.context) }),
+    ...(await endedView(ctx, execution, data)),
+    ...(await describedValues(ctx, id, valueRefs(data, row))),
     tags: data?.tags ?? {},
-    variables: row === null ? "{}" : await loadValue(ctx, id, row.variables),
     places: placesOf(position),
     loops: (position?.loops ?? []).map(({ key, next, total, failed }) => ({ key, started: next, total, failed })),
     nodeRuns: row?.nodeRuns ?? 0,

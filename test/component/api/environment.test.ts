@@ -79,6 +79,7 @@ async function everythingSeen(world: World, ids: string[]): Promise<string> {
   const seen: unknown[] = [
     await t.query(api.admin.getConfig, {}),
     await t.query(api.admin.countsPerShard, {}),
+    await t.query(api.health.check, {}),
     await t.query(api.admin.listFailedCallbacks, {}),
     await t.query(api.bindings.list, {}),
     await t.query(api.definitions.list, {}),
@@ -134,6 +135,23 @@ test("no secret is stored, returned, handed on or logged, whatever is done with 
   } finally {
     vi.unstubAllGlobals();
   }
+});
+
+test("health names each variable that cannot be read, and never its value", async () => {
+  const world = await startWorld();
+  const check = async () => await world.t.query(api.health.check, {});
+  expect(await check()).toMatchObject({ ok: true, problems: [] });
+  vi.stubEnv("SHARDFLOW_SECRETS", `{"CRM": "${SECRET}"`);
+  vi.stubEnv("SHARDFLOW_PROVIDERS", `{"own": {"baseUrl": "no address", "apiKey": "${MODEL_KEY}"}}`);
+  const health = await check();
+  expect(health).toMatchObject({
+    ok: false,
+    problems: [
+      { code: "MODEL_CONFIG_INVALID", shardIndex: null, message: containing("SHARDFLOW_PROVIDERS") },
+      { code: "SECRETS_CONFIG_INVALID", shardIndex: null, message: containing("SHARDFLOW_SECRETS") },
+    ],
+  });
+  for (const value of [SECRET, MODEL_KEY]) expect(JSON.stringify(health)).not.toContain(value);
 });
 
 describe("SHARDFLOW_SECRETS", () => {

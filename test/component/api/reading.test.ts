@@ -1,7 +1,8 @@
-/** What is told of one execution: getStatus, getSummary, describe, isCanceled, listNodeRuns, getNodeOutput. */
+/** What is told of one execution: getStatus, getSummary, describe, getValue, isCanceled, listNodeRuns, getNodeOutput. */
 import type { FunctionReturnType } from "convex/server";
 import { beforeAll, describe, expect, test } from "vitest";
 import { INLINE_VALUE_BYTES } from "../../../src/shared/limits.js";
+import type { ValueName } from "../../../src/shared/views.js";
 import { api } from "../../support/harness.js";
 import {
   aNumber,
@@ -225,4 +226,42 @@ test("a value of almost 4 MB goes in, through and out again", async () => {
   expect(output === JSON.stringify(value)).toBe(true);
   const chunks = (await world.rows("payloads")).map((row) => (row.text as string).length);
   expect(Math.max(...chunks)).toBeLessThan(1024 * 1024);
+});
+
+test("values that are too large for one description are named in it, and read one by one", async () => {
+  const world = await startWorld();
+  await world.publish({
+    name: "large",
+    nodes: {
+      start: { type: "trigger", next: { success: "keep" } },
+      keep: { type: "set", values: { kept: "{{ input }}" }, next: { success: "end" } },
+      end: { type: "output", value: "{{ input }}" },
+    },
+  });
+  const input = "x".repeat(3_900_000);
+  const context = JSON.stringify("y".repeat(3_900_000));
+  const executionId = await world.start("large", input, { context });
+  const small = await world.start("large", "small", { context: '"little"' });
+  await world.untilEnded(executionId, small);
+
+  const described = await world.describe(executionId);
+  expect(described).toMatchObject({ status: "succeeded", nodeRuns: 3, places: [] });
+  const [text, kept] = [JSON.stringify(input), JSON.stringify({ kept: input })];
+  expect(described.output === text).toBe(true);
+  expect(described.omitted).toEqual([
+    { name: "input", bytes: text.length },
+    { name: "context", bytes: context.length },
+    { name: "variables", bytes: kept.length },
+  ]);
+  const value = async (name: ValueName, id = executionId) =>
+    await world.t.query(api.history.getValue, { executionId: id, name });
+  for (const [name, whole] of Object.entries({ input: text, context, variables: kept, output: text })) {
+    expect((await value(name as ValueName)) === whole, name).toBe(true);
+  }
+
+  const { omitted, ...fits } = await world.describe(small);
+  expect(omitted).toBeUndefined();
+  expect(fits).toMatchObject({ input: '"small"', context: '"little"', variables: '{"kept":"small"}' });
+  const plain = await world.start("large", "small");
+  expect([await value("context", plain), await value("output", plain)]).toEqual([null, null]);
 });

@@ -98,6 +98,9 @@ describe("retention", () => {
 describe("revive", () => {
   const revive = async (world: World) => await world.internal("revive:revive");
   const NOTHING = { pumps: 0, watches: 0, wakes: 0, strays: 0 };
+  /** What health reports meanwhile: the same questions, asked by a query. */
+  const health = async (world: World) =>
+    (await world.t.query(api.health.check, {})).problems.map(({ code, shardIndex }) => [code, shardIndex]);
   const oneShard = { shardKey: "one shard" };
 
   test("leaves alone what is healthy", async () => {
@@ -110,6 +113,7 @@ describe("revive", () => {
     const fresh = await world.start("worker", { mode: "done" });
     const before = await world.snapshot();
     expect(await revive(world)).toEqual(NOTHING);
+    expect(await world.t.query(api.health.check, {})).toEqual({ ok: true, activeShards: 4, problems: [] });
     expect(await world.snapshot()).toEqual(before);
     await world.untilEnded(running, parked, fresh);
   });
@@ -129,11 +133,15 @@ describe("revive", () => {
     await pass(MINUTE);
     expect(await world.status(second)).toMatchObject({ status: "pending" });
     expect(await revive(world), "a queue this short may be on its way").toEqual(NOTHING);
+    expect(await health(world)).toEqual([]);
     await pass(5 * MINUTE);
     expect(await world.status(second)).toMatchObject({ status: "pending" });
 
+    const { shardIndex } = await world.status(second);
+    expect(await health(world)).toEqual([["QUEUE_STUCK", shardIndex]]);
     expect(await revive(world)).toEqual({ ...NOTHING, pumps: 1 });
     await world.untilEnded(first, second);
+    expect(await health(world)).toEqual([]);
     expect(await world.status(second)).toMatchObject({ status: "succeeded", output: "2" });
   });
 
@@ -150,6 +158,7 @@ describe("revive", () => {
     await world.patch("positions", position!._id, { renewedAt: claimedAt - 1 });
     expect(await world.cancelJobs("watch:watch")).toBe(1);
 
+    expect(await health(world)).toEqual([["CLAIM_FORGOTTEN", (await world.status(executionId)).shardIndex]]);
     expect(await revive(world)).toEqual({ ...NOTHING, watches: 1 });
     await world.untilEnded(executionId);
     const described = await world.describe(executionId);
@@ -177,6 +186,7 @@ describe("revive", () => {
     expect(overdue).toMatchObject({ status: "waiting", wait: { kind: "retry" } });
     expect(overdue.wait?.wakeAt).toBeLessThan(Date.now() - MINUTE);
 
+    expect(await health(world)).toEqual([["WAKE_OVERDUE", overdue.shardIndex]]);
     expect(await revive(world)).toEqual({ ...NOTHING, wakes: 1 });
     await pass(MINUTE);
     expect((await world.describe(executionId)).places).toMatchObject([{ node: "work", attempt: 3 }]);

@@ -88,6 +88,10 @@ test("one that goes on throwing is stored and shown, and an operator can try it 
 
   const failed = { executionId, attempt: MAX_CALLBACK_ATTEMPTS, lastError: expect.any(String) as string };
   expect(await world.t.query(api.admin.listFailedCallbacks, {})).toEqual([failed]);
+  expect(await world.t.query(api.health.check, {})).toMatchObject({
+    ok: false,
+    problems: [{ code: "CALLBACK_FAILED", shardIndex: null }],
+  });
   const described = await world.describe(executionId);
   expect(described).toMatchObject({ status: "succeeded", callback: { state: "failed" } });
   expect(described.events).toMatchObject([{ type: "callbackFailed" }]);

@@ -19,7 +19,7 @@ async function compare(world: NodeWorld, id: string, definition: Definition, inp
   const { status, output, error } = await world.status(id);
   const { isTimingDependent, ...reference } = expected(definition, input, runs);
   if (isTimingDependent) return "timing";
-  const variables = JSON.parse((await world.describe(id)).variables) as Json;
+  const variables = JSON.parse((await world.describe(id)).variables!) as Json;
   const result = output === undefined ? null : (JSON.parse(output) as Json);
   const found = comparable({ status, output: result, code: error?.code ?? null, variables }, runs);
   expect(found, JSON.stringify([definition, input])).toEqual(reference);

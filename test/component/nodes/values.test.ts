@@ -44,8 +44,8 @@ async function through(world: NodeWorld, input: Json): Promise<void> {
   // Also what a deep comparison does not look at, such as a key named `__proto__`.
   expect(canonical(result)).toBe(canonical([input, input, input, input]));
   const described = await world.describe(id);
-  expect(fromJsonText(described.input, "the input")).toEqual(input);
-  expect(fromJsonText(described.variables, "the variables")).toEqual({ kept: input, inLoop: input });
+  expect(fromJsonText(described.input!, "the input")).toEqual(input);
+  expect(fromJsonText(described.variables!, "the variables")).toEqual({ kept: input, inLoop: input });
   expect(await world.outputOf(id, "keep")).toEqual({ kept: input });
   expect(await world.outputOf(id, "each[0]/pass")).toEqual(input);
 }
