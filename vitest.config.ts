@@ -38,7 +38,12 @@ export default defineConfig({
       { extends: true, test: { name: "convex", environment: "edge-runtime", include: CONVEX_TESTS } },
       {
         extends: true,
-        test: { name: "node", environment: "node", include: ["test/**/*.test.ts"], exclude: CONVEX_TESTS },
+        test: {
+          name: "node",
+          environment: "node",
+          include: ["test/**/*.test.ts", "simulator/test/**/*.test.ts"],
+          exclude: CONVEX_TESTS,
+        },
       },
     ],
   },

@@ -1,10 +1,11 @@
 /**
- * Generates the reference pages of docs/ from the source: state-machines.md, errors.md and limits.md.
+ * Generates the reference pages of docs/ from the source: state-machines.md, errors.md and limits.md, and the generated
+ * parts of docs/nodes.
  *
- * Owns: their whole text. Invariant: a page says nothing that the code does not; `--check` fails while a committed page
- * differs from what would be written. Values come from the imported modules, reasons from their comments.
+ * Owns: the whole text of the former. Invariant: a page says nothing that the code does not; `--check` fails while a
+ * committed page differs from what would be written. Values come from the imported modules, reasons from their comments.
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import prettier from "prettier";
@@ -15,27 +16,41 @@ import { TASK_MACHINE } from "../src/engine/machine/task.js";
 import { ERROR_CODES, type ErrorCode } from "../src/shared/errors.js";
 import * as limits from "../src/shared/limits.js";
 import { readComments, type SourceComments } from "./docsComments.js";
+import { fillGenerated } from "./docsNodes.js";
+import { table } from "./docsTables.js";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 
-/** All pages: path from the root of the repository -> text. */
+/** The pages that are generated as a whole: path from the root of the repository -> text. */
 export async function renderDocs(): Promise<Map<string, string>> {
   const pages = new Map([
     ["docs/state-machines.md", stateMachines(await commentsOf("src/shared/status.ts"))],
     ["docs/errors.md", errors(await commentsOf("src/shared/errors.ts"))],
     ["docs/limits.md", limitsPage(await commentsOf("src/shared/limits.ts"))],
   ]);
-  for (const [file, text] of pages) {
-    const config = await prettier.resolveConfig(path.join(ROOT, file));
-    pages.set(file, await prettier.format(text, { ...config, parser: "markdown" }));
+  for (const [file, text] of pages) pages.set(file, await formatted(file, text));
+  return pages;
+}
+
+/** The pages of docs/nodes under `root`, with their generated parts as they would be now. */
+async function renderNodePages(root: string): Promise<Map<string, string>> {
+  const pages = new Map<string, string>();
+  for (const name of await readdir(path.join(root, "docs/nodes")).catch(() => [])) {
+    const file = `docs/nodes/${name}`;
+    pages.set(file, await formatted(file, fillGenerated(await readFile(path.join(root, file), "utf8"))));
   }
   return pages;
 }
 
-/** The pages under `root` whose text is not what {@link renderDocs} gives. */
+async function formatted(file: string, text: string): Promise<string> {
+  const config = await prettier.resolveConfig(path.join(ROOT, file));
+  return await prettier.format(text, { ...config, parser: "markdown" });
+}
+
+/** The pages under `root` whose text is not what would be generated. */
 export async function staleDocs(root: string = ROOT): Promise<string[]> {
   const stale: string[] = [];
-  for (const [file, text] of await renderDocs()) {
+  for (const [file, text] of [...(await renderDocs()), ...(await renderNodePages(root))]) {
     const committed = await readFile(path.join(root, file), "utf8").catch(() => null);
     if (committed !== text) stale.push(file);
   }
@@ -48,10 +63,6 @@ async function commentsOf(file: string): Promise<SourceComments> {
 
 const page = (title: string, source: string, ...parts: string[]): string =>
   [`# ${title}`, `<!-- Generated from ${source} by scripts/docs.ts. Do not edit. -->`, ...parts].join("\n\n");
-
-const row = (...cells: string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-const table = (head: string[], rows: string[][]): string =>
-  [row(...head), row(...head.map(() => "---")), ...rows.map((cells) => row(...cells))].join("\n");
 
 function stateMachines(comments: SourceComments): string {
   const section = (title: string, machine: Machine, list: string): string =>
@@ -171,7 +182,8 @@ async function main(): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  for (const [file, text] of await renderDocs()) await writeFile(path.join(ROOT, file), text);
+  const pages = [...(await renderDocs()), ...(await renderNodePages(ROOT))];
+  for (const [file, text] of pages) await writeFile(path.join(ROOT, file), text);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

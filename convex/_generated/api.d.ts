@@ -16,6 +16,7 @@ import type * as stress_actions from "../stress/actions.js";
 import type * as stress_setup from "../stress/setup.js";
 import type * as team from "../team.js";
 import type * as ticketTriage from "../ticketTriage.js";
+import type * as transfer from "../transfer.js";
 
 import type {
   ApiFromModules,
@@ -32,6 +33,7 @@ declare const fullApi: ApiFromModules<{
   "stress/setup": typeof stress_setup;
   team: typeof team;
   ticketTriage: typeof ticketTriage;
+  transfer: typeof transfer;
 }>;
 
 /**

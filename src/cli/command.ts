@@ -6,8 +6,11 @@
  */
 import type { ParseArgsConfig } from "node:util";
 
-/** Exit codes: done; a plain "no" (invalid, different, not succeeded); wrong usage or unreadable files. */
-export const EXIT = { ok: 0, no: 1, usage: 2 } as const;
+/**
+ * Exit codes: done; a plain "no" (invalid, different, not succeeded); wrong usage or unreadable files; a defect of this
+ * program, or output that could not be written (EX_SOFTWARE); interrupted by Ctrl-C (128 and the number of SIGINT).
+ */
+export const EXIT = { ok: 0, no: 1, usage: 2, unexpected: 70, interrupted: 130 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 export type Io = {

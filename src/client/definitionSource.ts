@@ -14,6 +14,8 @@ export type Template = Json;
 export type JsonSchemaSource = JsonObject | boolean;
 
 export type DefinitionSource = {
+  /** Version of the format; without it 1. Older ones are migrated when they are read. */
+  format?: 1;
   /** Name of the definition in its scope. */
   name: string;
   description?: string;

@@ -5,10 +5,15 @@
  * lets it call every bound function, so offer these methods to people you would let deploy.
  */
 import type { ComponentApi } from "../component/_generated/component.js";
+import type { DefinitionDiff } from "../shared/definitionDiff.js";
 import { shardflowError } from "../shared/errors.js";
 import { fromJsonText, toJsonText } from "../shared/json.js";
 import { defined, type ReadCtx, type WriteCtx } from "./context.js";
 import type { DefinitionSource } from "./definitionSource.js";
+import { readDefinitionsFile, type DefinitionsFile } from "./definitionsFile.js";
+import { exportDefinitions, type ExportOptions } from "./exportDefinitions.js";
+import { importDefinitions, inScope, type ImportCtx, type ImportOptions } from "./importDefinitions.js";
+import type { ImportReport } from "./importReport.js";
 import type { Page } from "./values.js";
 
 /** A definition and its scope. Default scope: `defaults.scope` of the client. */
@@ -40,7 +45,7 @@ export type DefinitionSummary = {
 export type DefinitionDetails = DefinitionSummary & {
   /** JSON text, since a draft may be anything; pass `revision` to `saveDraft` to notice other editors. */
   draft: { source: string; revision: number; savedAt: number } | null;
-  /** The version asked for, else the active one. `source` is the text as it was published. */
+  /** The version asked for, else the active one. `source` is the text as it was published, in the format of then. */
   version: {
     version: number;
     definition: DefinitionSource;
@@ -50,24 +55,22 @@ export type DefinitionDetails = DefinitionSummary & {
   } | null;
 };
 
-/** A version to keep in a repository or to publish elsewhere. */
-export type ExportedDefinition = {
-  format: 1;
-  scope: string;
-  name: string;
-  version: number;
-  note?: string;
-  definition: DefinitionSource;
-};
-
 export class Definitions {
   readonly #component: ComponentApi;
   readonly #defaultScope: string | undefined;
+  /** Names of the functions that {@link #sync} makes known. */
+  readonly #actions: readonly string[];
   readonly #sync: (ctx: WriteCtx) => Promise<void>;
 
-  constructor(component: ComponentApi, defaultScope: string | undefined, sync: (ctx: WriteCtx) => Promise<void>) {
+  constructor(
+    component: ComponentApi,
+    defaultScope: string | undefined,
+    actions: readonly string[],
+    sync: (ctx: WriteCtx) => Promise<void>,
+  ) {
     this.#component = component;
     this.#defaultScope = defaultScope;
+    this.#actions = actions;
     this.#sync = sync;
   }
 
@@ -228,25 +231,101 @@ export class Definitions {
   }
 
   /**
-   * One version as data to keep elsewhere. `publish({ source: exported.definition })` brings it back.
+   * What is different between two versions, by meaning: nodes, their fields and connections, and the definition's own
+   * fields. The order of fields and nodes does not count; nodes are matched by id.
    *
-   * Guarantee: the definition is as it was published.
+   * Guarantee: the changes, applied to `from`, give what `to` means. Older formats are compared as what they are now.
+   *
+   * @param args - The definition and its two versions.
+   * @returns The differences; `equal` when there are none. They hold keys that Convex values refuse: return
+   *   `JSON.stringify(diff)` from a function.
+   * @throws {DEFINITION_NOT_FOUND} {VERSION_NOT_FOUND} when there is nothing to compare.
+   * @example
+   * ```ts
+   * const { nodes } = await shardflow.definitions.diff(ctx, { name: "ticket-triage", from: 2, to: 3 });
+   * console.log(nodes.map(({ kind, node }) => `${kind}: ${node}`));
+   * ```
+   */
+  async diff(ctx: ReadCtx, args: DefinitionTarget & { from: number; to: number }): Promise<DefinitionDiff> {
+    const { from, to } = args;
+    const text = await ctx.runQuery(this.#component.definitions.diff, { ...this.#target(args), from, to });
+    return fromJsonText(text, "The difference") as unknown as DefinitionDiff;
+  }
+
+  /**
+   * One version as a file of definitions, to keep in a repository or to bring elsewhere with {@link importAll}.
+   *
+   * Guarantee: the definition is as it was published; the same version always gives the same file.
    *
    * @param args - The definition; `version` for another one than the active.
-   * @returns The version with its origin.
+   * @returns The file. `definitions[0].versions[0].definition` can also be published.
    * @throws {DEFINITION_NOT_FOUND} {DEFINITION_NOT_PUBLISHED} {VERSION_NOT_FOUND} when there is nothing to export.
    * @example
    * ```ts
-   * const exported = await shardflow.definitions.export(ctx, { name: "ticket-triage" });
-   * await shardflow.definitions.publish(ctx, { source: exported.definition, scope: "another team" });
+   * const file = await shardflow.definitions.export(ctx, { name: "ticket-triage", version: 3 });
+   * const text = JSON.stringify(file, null, 2);
    * ```
    */
-  async export(ctx: ReadCtx, args: DefinitionTarget & { version?: number | undefined }): Promise<ExportedDefinition> {
+  async export(ctx: ReadCtx, args: DefinitionTarget & { version?: number | undefined }): Promise<DefinitionsFile> {
     const text = await ctx.runQuery(this.#component.definitions.export, {
       ...this.#target(args),
       ...defined({ version: args.version }),
     });
-    return fromJsonText(text, "The export") as unknown as ExportedDefinition;
+    return fromJsonText(text, "The export") as unknown as DefinitionsFile;
+  }
+
+  /**
+   * The definitions of a scope with all their versions and drafts, as one file. Executions, bound functions, settings and
+   * secrets are not in it.
+   *
+   * Guarantee: each definition is in the file as it was at one moment, the whole file as of one moment in a query or
+   * mutation. Those have the 16 MiB that one transaction may read; an action reads 4 MB at a time and has no such bound.
+   * A definition that is being deleted is left out.
+   *
+   * @param options - `scope` and `names`; without `names` all definitions of the scope.
+   * @returns The file. It holds keys that Convex values refuse: return `JSON.stringify(file)` from a function.
+   * @throws {DEFINITION_NOT_FOUND} when one of `names` is not there.
+   * @example
+   * ```ts
+   * const file = await shardflow.definitions.exportAll(ctx, { scope: team });
+   * const text = JSON.stringify(file, null, 2);
+   * ```
+   */
+  async exportAll(ctx: ReadCtx, options: ExportOptions = {}): Promise<DefinitionsFile> {
+    const { scope = this.#defaultScope, names } = options;
+    return await exportDefinitions(ctx, this.#component, { scope, names });
+  }
+
+  /**
+   * Imports a file of definitions, from this deployment or another one. Syncs the bound functions first.
+   *
+   * What is not here is created with its versions, their numbers and notes, its active version and its draft. To what is
+   * here the versions are added that are missing, and the file's active version becomes the active one when the file
+   * adds any, unless there are later ones here. A version that is here is never changed: when the file has another
+   * content for its number, the whole definition is left as it is (see `onConflict`), as it is when a version has
+   * problems. Older definition formats are migrated.
+   *
+   * Guarantee: a definition can be started only once all of it is there. Importing a file again changes nothing, and
+   * after an import that stopped in the middle it does the rest. In a mutation all is one transaction; in an action each
+   * version is one, so that a large file fits.
+   *
+   * @param file - From {@link exportAll} or {@link export}, as data or JSON text.
+   * @param options - `scope`, `onConflict`, `allowUnbound`, and `dryRun` to see the report only.
+   * @returns What was created, updated and left, and why; `formatImportReport` makes it text.
+   * @throws {IMPORT_INVALID} with all `problems` when the file is malformed; nothing is changed then. {VALUE_TOO_LARGE}
+   *   when the text is over 32 MB. {DRAFT_CONFLICT} {DEFINITION_DELETING} {DEFINITION_INVALID} when somebody changes the
+   *   same definition while the import runs: run it again.
+   * @example
+   * ```ts
+   * const report = await shardflow.definitions.importAll(ctx, textOfTheFile, { scope: team, dryRun: true });
+   * if (report.ok) await shardflow.definitions.importAll(ctx, textOfTheFile, { scope: team });
+   * else console.log(formatImportReport(report));
+   * ```
+   */
+  async importAll(ctx: ImportCtx, file: DefinitionsFile | string, options: ImportOptions = {}): Promise<ImportReport> {
+    const entries = inScope(readDefinitionsFile(file), options.scope);
+    if (options.dryRun !== true) await this.#sync(ctx);
+    return await importDefinitions(ctx, this.#component, entries, { ...options, actions: this.#actions });
   }
 
   /**

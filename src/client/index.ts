@@ -51,8 +51,15 @@ export type {
   DefinitionProblem,
   DefinitionSummary,
   DefinitionTarget,
-  ExportedDefinition,
 } from "./definitions.js";
+
+// Definitions as files.
+export { readDefinitionsFile } from "./definitionsFile.js";
+export type { DefinitionsFile, ExportedDefinition, ExportedVersion } from "./definitionsFile.js";
+export type { ExportOptions } from "./exportDefinitions.js";
+export type { ImportCtx, ImportOptions } from "./importDefinitions.js";
+export { formatImportReport } from "./importReport.js";
+export type { ImportedDefinition, ImportProblem, ImportReport } from "./importReport.js";
 
 // Operating.
 export type { Admin, FailedCallback, Settings, ShardCounts } from "./admin.js";
@@ -65,3 +72,4 @@ export type { Authorize, AuthorizeRequest } from "./authorization.js";
 // Errors.
 export { ERROR_CODES, isShardflowError, shardflowErrorData } from "../shared/errors.js";
 export type { ErrorClass, ErrorCode, ShardflowErrorData } from "../shared/errors.js";
+export type { ConnectionChange, DefinitionDiff, NodeChange, ValueChange } from "../shared/definitionDiff.js";

@@ -139,7 +139,8 @@ export class Shardflow {
     this.component = component;
     this.defaults = options.defaults ?? {};
     this.#actions = options.actions ?? {};
-    this.definitions = new Definitions(component, this.defaults.scope, (ctx) => this.#syncAny(ctx));
+    const actions = Object.keys(this.#actions);
+    this.definitions = new Definitions(component, this.defaults.scope, actions, (ctx) => this.#syncAny(ctx));
     this.admin = new Admin(component);
   }
 

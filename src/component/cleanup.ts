@@ -8,6 +8,8 @@ import { loadSettings } from "./model/config.js";
 import { deleteVersionText } from "./model/versions.js";
 
 const DELETE_BATCH = 20;
+/** Of versions: a source has up to 256 KB, its plan some more, and a transaction reads 16 MiB. */
+const VERSION_BATCH = 5;
 const BATCH_DELAY_MS = 500;
 /** Between looks when only callbacks are waited for. */
 const CALLBACK_DELAY_MS = 5_000;
@@ -71,13 +73,13 @@ export const deleteDefinition = internalMutation({
     const versions = await ctx.db
       .query("versions")
       .withIndex("by_definition_version", (q) => q.eq("definitionId", definitionId))
-      .take(DELETE_BATCH);
+      .take(VERSION_BATCH);
     for (const { _id } of versions) {
       await deleteVersionText(ctx, _id, "source");
       await deleteVersionText(ctx, _id, "plan");
       await ctx.db.delete("versions", _id);
     }
-    if (versions.length === DELETE_BATCH) {
+    if (versions.length === VERSION_BATCH) {
       await ctx.scheduler.runAfter(0, internal.cleanup.deleteDefinition, again);
       return null;
     }

@@ -2,30 +2,35 @@
  * Public: drafts, validation, publishing and versions of definitions.
  *
  * A definition is JSON text. Every function can be run by hand with plain JSON, in the dashboard or with
- * `npx convex run --component shardflow definitions:list '{}'`. The one module of the component, besides the stretch,
- * that bundles the validator and the expression library.
+ * `npx convex run --component shardflow definitions:list '{}'`. Bundles the validator and the expression library.
  */
 import { paginator } from "convex-helpers/server/pagination";
 import { v } from "convex/values";
-import { compileDefinition } from "../engine/definition/compile.js";
-import { writePlan } from "../engine/definition/planCache.js";
-import type { Problem } from "../engine/definition/problems.js";
-import type { Definition } from "../engine/definition/schema.js";
-import { validateDefinition } from "../engine/definition/validate.js";
-import { readModelConfig } from "../models/config.js";
+import { diffDefinitions } from "../engine/definition/diff.js";
+import { migrateDefinition } from "../engine/definition/migrate.js";
+import { DEFINITIONS_FILE, DEFINITIONS_FILE_VERSION } from "../shared/definitionsFile.js";
 import { shardflowError } from "../shared/errors.js";
-import { isJsonObject, utf8Bytes } from "../shared/json.js";
-import { MAX_DEFINITION_BYTES, MAX_KEY_LENGTH, MAX_NAME_LENGTH } from "../shared/limits.js";
+import { fromStoredText, isJsonObject, utf8Bytes, type JsonObject } from "../shared/json.js";
+import { MAX_DEFINITION_BYTES } from "../shared/limits.js";
 import { vDefinitionSummary, vDefinitionView, vPage, vProblem } from "../shared/views.js";
 import { internal } from "./_generated/api.js";
-import type { Doc, Id } from "./_generated/dataModel.js";
-import { env, mutation, query, type MutationCtx, type QueryCtx } from "./_generated/server.js";
+import type { Doc } from "./_generated/dataModel.js";
+import { mutation, query, type QueryCtx } from "./_generated/server.js";
 import { pageOptions } from "./model/paging.js";
+import {
+  check,
+  checkNote,
+  checkTarget,
+  draftOf,
+  insertVersion,
+  invalid,
+  lookUp,
+  refuseDeleting,
+} from "./model/publishing.js";
 import { findDefinition, findVersion } from "./model/starting.js";
-import { loadVersionText, replaceVersionText } from "./model/versions.js";
+import { loadVersionText } from "./model/versions.js";
 import schema from "./schema.js";
 
-const MAX_BINDINGS = 5_000;
 const target = { scope: v.optional(v.string()), name: v.string() };
 
 /**
@@ -81,27 +86,23 @@ export const publish = mutation({
   returns: v.object({ version: v.number() }),
   handler: async (ctx, { scope = "", name, source: given, note }) => {
     checkTarget(scope, name);
+    checkNote(note);
     const existing = await lookUp(ctx, scope, name);
     refuseDeleting(existing, name);
-    const source = given ?? (existing === null ? null : await draftOf(ctx, existing._id))?.source;
-    if (source === undefined) {
+    const text = given ?? (existing === null ? null : await draftOf(ctx, existing._id))?.source;
+    if (text === undefined) {
       throw shardflowError("DRAFT_NOT_FOUND", {
         message: `There is no draft of "${name}" to publish. Save one, or pass the source.`,
       });
     }
-    const { problems, definition } = await check(ctx, name, source);
-    if (definition === null || problems.length > 0) {
-      const first = problems[0];
-      throw shardflowError("DEFINITION_INVALID", {
-        message: `Definition "${name}" has ${problems.length} problem(s); the first: ${first?.code}: ${first?.message}`,
-        problems: problems.map((problem) => ({ ...problem })),
-      });
-    }
+    const { problems, definition, source } = await check(ctx, name, text);
+    if (definition === null) throw invalid(name, problems);
     const now = Date.now();
     const definitionId =
       existing?._id ?? (await ctx.db.insert("definitions", { scope, name, latestVersion: 0, updatedAt: now }));
     const version = (existing?.latestVersion ?? 0) + 1;
-    const versionId = await insertVersion(ctx, { definitionId, scope, name, version, definition, source, note, now });
+    const content = { definition, source, note, publishedAt: now };
+    const versionId = await insertVersion(ctx, { definitionId, scope, name, version, ...content });
     await ctx.db.patch("definitions", definitionId, {
       activeVersionId: versionId,
       activeVersion: version,
@@ -164,7 +165,35 @@ export const list = query({
   },
 });
 
-/** One version as a JSON text of {format, scope, name, version, note?, definition}. Errors: as for rollback. */
+/**
+ * What is different between two versions, as JSON text of a DefinitionDiff (shared/definitionDiff.ts).
+ * Errors: DEFINITION_NOT_FOUND, VERSION_NOT_FOUND.
+ */
+export const diff = query({
+  args: { ...target, from: v.number(), to: v.number() },
+  returns: v.string(),
+  handler: async (ctx, { scope = "", name, from, to }) => {
+    const definition = await findDefinition(ctx, scope, name);
+    const before = await readVersion(ctx, await findVersion(ctx, definition, from));
+    const after = await readVersion(ctx, await findVersion(ctx, definition, to));
+    return JSON.stringify(diffDefinitions(before, after));
+  },
+});
+
+/** A version as JSON, in the current format. */
+async function readVersion(ctx: QueryCtx, row: Doc<"versions">): Promise<JsonObject> {
+  const what = `version ${row.version} of definition "${row.name}"`;
+  const json = fromStoredText(await loadVersionText(ctx, row._id, "source"), what);
+  if (!isJsonObject(json)) {
+    throw shardflowError("CORRUPT_ROW", { message: `What is stored as ${what} is no definition.` });
+  }
+  return migrateDefinition(json).definition ?? json;
+}
+
+/**
+ * One version as the JSON text of a file of definitions, which can be imported. Errors: as for rollback, and
+ * DEFINITION_NOT_PUBLISHED.
+ */
 const exportDefinition = query({
   args: { ...target, version: v.optional(v.number()) },
   returns: v.string(),
@@ -178,8 +207,10 @@ const exportDefinition = query({
     }
     const { source, ...head } = await versionView(ctx, await findVersion(ctx, definition, number));
     // The source is spliced in as it was published: parsing it here would only reorder and reformat it.
-    const { publishedAt: _, ...fields } = head;
-    return `{"format":1,"scope":${JSON.stringify(scope)},"name":${JSON.stringify(name)},${JSON.stringify(fields).slice(1, -1)},"definition":${source}}`;
+    const versionText = `${JSON.stringify(head).slice(0, -1)},"definition":${source}}`;
+    const entryText = JSON.stringify({ scope, name, activeVersion: number }).slice(0, -1);
+    const fileText = JSON.stringify({ format: DEFINITIONS_FILE, formatVersion: DEFINITIONS_FILE_VERSION }).slice(0, -1);
+    return `${fileText},"definitions":[${entryText},"versions":[${versionText}]}]}`;
   },
 });
 
@@ -206,97 +237,9 @@ const deleteDefinition = mutation({
 // `export` and `delete` are the words of the field, and reserved in JavaScript: they can name an export, not a constant.
 export { exportDefinition as export, deleteDefinition as delete };
 
-async function lookUp(ctx: QueryCtx, scope: string, name: string): Promise<Doc<"definitions"> | null> {
-  return await ctx.db
-    .query("definitions")
-    .withIndex("by_scope_name", (q) => q.eq("scope", scope).eq("name", name))
-    .unique();
-}
-
 /** Null when none is published, or while the definition is being deleted. */
 async function activeVersion(ctx: QueryCtx, { activeVersionId }: Doc<"definitions">): Promise<Doc<"versions"> | null> {
   return activeVersionId === undefined ? null : await ctx.db.get("versions", activeVersionId);
-}
-
-async function draftOf(ctx: QueryCtx, definitionId: Id<"definitions">): Promise<Doc<"drafts"> | null> {
-  return await ctx.db
-    .query("drafts")
-    .withIndex("by_definition", (q) => q.eq("definitionId", definitionId))
-    .unique();
-}
-
-function checkTarget(scope: string, name: string): void {
-  if (name.length === 0 || name.length > MAX_NAME_LENGTH) {
-    throw shardflowError("ARGUMENT_INVALID", {
-      message: `A definition's name has 1 to ${MAX_NAME_LENGTH} characters; this one has ${name.length}.`,
-    });
-  }
-  if (scope.length > MAX_KEY_LENGTH) {
-    throw shardflowError("ARGUMENT_INVALID", {
-      message: `A scope has at most ${MAX_KEY_LENGTH} characters; this one has ${scope.length}.`,
-    });
-  }
-}
-
-function refuseDeleting(definition: Doc<"definitions"> | null, name: string): void {
-  if (definition?.deleting !== true) return;
-  throw shardflowError("DEFINITION_DELETING", {
-    message: `Definition "${name}" is being deleted. Wait until it is gone.`,
-  });
-}
-
-/** All problems of a source, with the actions and model providers known to this deployment. */
-async function check(
-  ctx: QueryCtx,
-  name: string | null,
-  source: string,
-): Promise<{ problems: Problem[]; definition: Definition | null }> {
-  const bindings = await ctx.db.query("bindings").withIndex("by_name").take(MAX_BINDINGS);
-  const checked = validateDefinition(source, {
-    knownActions: new Set(bindings.map((row) => row.name)),
-    knownProviders: new Set(readModelConfig(env).providers.keys()),
-  });
-  const own = checked.definition?.name;
-  if (name === null || own === undefined || own === name) return checked;
-  const mismatch: Problem = {
-    code: "SCHEMA_INVALID",
-    node: null,
-    path: "name",
-    message: `The source is named "${own}", but is saved as "${name}".`,
-    suggestion: name,
-  };
-  return { definition: null, problems: [mismatch, ...checked.problems] };
-}
-
-type NewVersion = {
-  definitionId: Id<"definitions">;
-  scope: string;
-  name: string;
-  version: number;
-  definition: Definition;
-  source: string;
-  note: string | undefined;
-  now: number;
-};
-
-async function insertVersion(
-  ctx: MutationCtx,
-  { definition, source, note, now, ...key }: NewVersion,
-): Promise<Id<"versions">> {
-  const plan = compileDefinition(definition);
-  const { input } = definition;
-  const versionId = await ctx.db.insert("versions", {
-    ...key,
-    ...(isJsonObject(input) || typeof input === "boolean" ? { inputSchema: JSON.stringify(input) } : {}),
-    entry: plan.entry,
-    nodes: Object.keys(plan.nodes).length,
-    sourceBytes: utf8Bytes(source),
-    ...(note === undefined ? {} : { note }),
-    publishedAt: now,
-  });
-  await replaceVersionText(ctx, versionId, "source", source);
-  await replaceVersionText(ctx, versionId, "plan", writePlan(plan));
-  return versionId;
 }
 
 async function versionView(ctx: QueryCtx, row: Doc<"versions">) {

@@ -14,7 +14,7 @@ import { vAttempt, vCancelInfo, vNodeError, vValueRef } from "../shared/values.j
 export default defineSchema({
   /**
    * A named definition of a scope and which version new executions use.
-   * Written by: saveDraft (first time), publish, rollback, delete. Read by: start, lists. Churn: per publish.
+   * Written by: saveDraft (first time), publish, import, rollback, delete. Read by: start, lists. Churn: per publish.
    * Bound: one per (scope, name). Retention: until deleted.
    */
   definitions: defineTable({
@@ -40,7 +40,7 @@ export default defineSchema({
 
   /**
    * One immutable published revision: its head. The texts are in `versionTexts`.
-   * Written by: publish. Read by: start (input schema), get. Churn: none. Bound: one per publish.
+   * Written by: publish, import. Read by: start (input schema), get. Churn: none. Bound: one per publish.
    * Retention: until its definition is deleted.
    */
   versions: defineTable({
@@ -59,8 +59,8 @@ export default defineSchema({
 
   /**
    * Source and compiled plan of a version, as chunks of JSON text.
-   * Written by: publish; the plan again by the first stretch after an upgrade changed PLAN_FORMAT. Read by: stretches,
-   * get, export. Churn: none otherwise. Bound: a few chunks per version. Retention: with the version.
+   * Written by: publish, import; the plan again by the first stretch after an upgrade changed PLAN_FORMAT. Read by:
+   * stretches, get, export. Churn: none otherwise. Bound: a few chunks per version. Retention: with the version.
    */
   versionTexts: defineTable({
     versionId: v.id("versions"),

@@ -63,6 +63,8 @@ export const ERROR_CODES = {
   DRAFT_CONFLICT: code("conflict", false),
   /** The definition has no such version. */
   VERSION_NOT_FOUND: code("input", false),
+  /** A file of definitions is malformed; `problems` lists every place. Nothing was imported. */
+  IMPORT_INVALID: code("input", false),
   /** The input does not match the version's JSON Schema. */
   INPUT_INVALID: code("input", false),
   // Executions

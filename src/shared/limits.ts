@@ -27,6 +27,8 @@ export const INLINE_POSITION_BYTES = 64 * KB;
 export const PAYLOAD_CHUNK_BYTES = 900 * KB;
 /** Largest input, output, context, item list or set of variables. Four of them fit one 16 MiB transaction. */
 export const MAX_VALUE_BYTES = 4 * MB;
+/** Characters of the note that a version is published with. */
+export const MAX_NOTE_LENGTH = 2_000;
 /** Deepest nesting of user JSON. It rests as text, so this only bounds recursion. */
 export const MAX_JSON_DEPTH = 100;
 /** Largest text of an error message that is stored; longer ones are cut with a note. */
@@ -47,6 +49,12 @@ export const MAX_CONVEX_ARGS_DEPTH = 63;
 // ── Definitions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 /** Largest definition as JSON text. Source and plan together stay far under the 1 MiB of a document. */
 export const MAX_DEFINITION_BYTES = 256 * KB;
+/** Largest file of definitions that is imported. It is held and parsed as a whole, in the memory of one action. */
+export const MAX_DEFINITIONS_FILE_BYTES = 32 * MB;
+/** Sources of one page of an export. With a draft and one more version it is far below what a query may return. */
+export const EXPORT_PAGE_BYTES = 4 * MB;
+/** Highest number of a version. An import brings numbers of its own, and the next publish counts on from them. */
+export const MAX_VERSION_NUMBER = 1_000_000_000;
 /** Nodes of one definition. More belong in several definitions; the plan is parsed by every stretch. */
 export const MAX_NODES = 500;
 /** Loops inside loops. Each level multiplies the passes; deeper nesting belongs in a subflow. */

@@ -14,7 +14,7 @@ declare const shardflow: Shardflow;
 declare const ctx: ActionCtx;
 declare const client: ConvexHttpClient;
 declare const executionId: ExecutionId;
-declare const team: string, ticketId: string, textOfTheEditor: string;
+declare const team: string, ticketId: string, textOfTheEditor: string, textOfTheFile: string;
 declare const lists: string[][], pages: string[];
 `;
 

@@ -99,8 +99,13 @@ describe("definitions", () => {
       await definitions.publish(ctx, { source: BROKEN });
       await definitions.rollback(ctx, { name: "echo", version: 1 });
       const exported = await definitions.export(ctx, { name: "echo" });
-      expect(exported).toEqual({ format: 1, scope: "", name: "echo", version: 1, note: "first", definition: ECHO });
-      await definitions.publish(ctx, { source: exported.definition, scope: "other" });
+      const version = { version: 1, note: "first", publishedAt: Date.now(), definition: ECHO };
+      expect(exported).toEqual({
+        format: "shardflow.definitions",
+        formatVersion: 1,
+        definitions: [{ scope: "", name: "echo", activeVersion: 1, versions: [version] }],
+      });
+      expect(await definitions.importAll(ctx, exported, { scope: "other" })).toMatchObject({ ok: true });
     });
     const page = async (scope?: string) =>
       (await t.query(async (ctx) => await definitions.list(ctx, { scope }))).page.map(

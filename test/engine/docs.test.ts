@@ -67,7 +67,7 @@ describe("the generated pages", () => {
         `\`${code}\``,
         info.class,
         info.retryable ? "yes" : "no",
-        expect.stringMatching(/^[A-Z\x60].{15,}\.$/),
+        expect.stringMatching(/^[A-Z\x60].{15,}\.$/) as string,
       ]),
     );
   });

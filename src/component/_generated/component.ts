@@ -143,6 +143,13 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
         null,
         Name
       >;
+      diff: FunctionReference<
+        "query",
+        "internal",
+        { from: number; name: string; scope?: string; to: number },
+        string,
+        Name
+      >;
       export: FunctionReference<
         "query",
         "internal",
@@ -282,6 +289,23 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
         Name
       >;
     };
+    health: {
+      check: FunctionReference<
+        "query",
+        "internal",
+        {},
+        {
+          activeShards: number;
+          ok: boolean;
+          problems: Array<{
+            code: string;
+            message: string;
+            shardIndex: null | number;
+          }>;
+        },
+        Name
+      >;
+    };
     history: {
       cleanupWorkflow: FunctionReference<
         "mutation",
@@ -312,7 +336,7 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
           events: Array<{ at: number; detail: string; type: string }>;
           executionId: string;
           idempotencyKey?: string;
-          input: string;
+          input?: string;
           lastError?: string;
           leaseEpoch: number;
           loops: Array<{
@@ -322,6 +346,10 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
             total: null | number;
           }>;
           nodeRuns: number;
+          omitted?: Array<{
+            bytes: number;
+            name: "input" | "context" | "variables" | "output";
+          }>;
           output?: string;
           places: Array<{
             attempt: number;
@@ -346,7 +374,7 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
             refusal?: { at: number; code: string; detail: string };
             state: string;
           };
-          variables: string;
+          variables?: string;
           version: number;
           wait?: {
             kind: string;
@@ -421,6 +449,16 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
             | "canceled";
           version: number;
         },
+        Name
+      >;
+      getValue: FunctionReference<
+        "query",
+        "internal",
+        {
+          executionId: string;
+          name: "input" | "context" | "variables" | "output";
+        },
+        null | string,
         Name
       >;
       list: FunctionReference<
@@ -519,6 +557,86 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
               outputTokens: number;
               totalTokens: number;
             };
+          }>;
+        },
+        Name
+      >;
+    };
+    transfer: {
+      appendVersion: FunctionReference<
+        "mutation",
+        "internal",
+        {
+          allowUnbound?: boolean;
+          name: string;
+          note?: string;
+          scope?: string;
+          source: string;
+        },
+        { appended: boolean; version: number },
+        Name
+      >;
+      checkVersion: FunctionReference<
+        "query",
+        "internal",
+        {
+          actions?: Array<string>;
+          name: string;
+          scope?: string;
+          source: string;
+          version: number;
+        },
+        {
+          migrated: null | { from: number; to: number };
+          problems: Array<{
+            code: string;
+            message: string;
+            node: null | string;
+            path: string;
+            suggestion: null | string;
+          }>;
+          state: "new" | "same" | "different";
+          unbound: Array<{
+            code: string;
+            message: string;
+            node: null | string;
+            path: string;
+            suggestion: null | string;
+          }>;
+        },
+        Name
+      >;
+      importVersion: FunctionReference<
+        "mutation",
+        "internal",
+        {
+          activate?: { newest: number; version: number };
+          allowUnbound?: boolean;
+          name: string;
+          note?: string;
+          publishedAt: number;
+          scope?: string;
+          source: string;
+          version: number;
+        },
+        { activated: boolean; state: "new" | "same" | "different" },
+        Name
+      >;
+      read: FunctionReference<
+        "query",
+        "internal",
+        { from?: number; name: string; scope?: string },
+        null | {
+          activeVersion: null | number;
+          definitionId: string;
+          draft?: string;
+          latestVersion: number;
+          next: null | number;
+          versions: Array<{
+            note?: string;
+            publishedAt: number;
+            source: string;
+            version: number;
           }>;
         },
         Name

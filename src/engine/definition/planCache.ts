@@ -8,6 +8,7 @@ import { shardflowError } from "../../shared/errors.js";
 import { isJsonObject, type Json } from "../../shared/json.js";
 import { PLAN_FORMAT, type Plan } from "../plan.js";
 import { compileDefinition } from "./compile.js";
+import { migrateDefinition } from "./migrate.js";
 import type { Definition } from "./schema.js";
 
 /** Writes a plan. Templates nest deeper than the JSON they stand for, so the bound on user JSON does not apply. */
@@ -27,14 +28,21 @@ export function isCurrentPlan(planText: string): boolean {
 export function readPlan(planText: string, source: string): { plan: Plan; recompiled: boolean } {
   const stored = asPlan(parse(planText));
   if (stored !== null) return { plan: stored, recompiled: false };
+  const compiled = compileStored(source);
+  if (typeof compiled !== "string") return { plan: compiled, recompiled: true };
+  throw shardflowError("CORRUPT_ROW", {
+    message: `The plan of the version is not of format ${PLAN_FORMAT}, and its source cannot be compiled: ${compiled}`,
+  });
+}
+
+/** The plan, or why there is none. Only sources without problems are published, but perhaps in an older format. */
+function compileStored(source: string): Plan | string {
   try {
-    // Only sources without problems are published, so the source is not validated again.
-    return { plan: compileDefinition(JSON.parse(source) as Definition), recompiled: true };
+    const json = JSON.parse(source) as Json;
+    const { definition, problem } = migrateDefinition(isJsonObject(json) ? json : {});
+    return problem === null ? compileDefinition(definition as Definition) : problem.message;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw shardflowError("CORRUPT_ROW", {
-      message: `The plan of the version is not of format ${PLAN_FORMAT}, and its source cannot be compiled: ${reason}`,
-    });
+    return error instanceof Error ? error.message : String(error);
   }
 }
 

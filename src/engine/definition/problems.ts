@@ -9,6 +9,8 @@ export const PROBLEM_CODES = {
   // The document
   NOT_JSON: "The definition is not JSON text, or holds something JSON cannot carry.",
   TOO_LARGE: "The definition has more bytes than allowed.",
+  FORMAT_UNSUPPORTED:
+    "The definition is of a format that this version does not read, or it could not be brought to the current one.",
   TOO_MANY_NODES: "The definition has more nodes than allowed.",
   SCHEMA_INVALID: "A field is missing, of the wrong type, or out of range.",
   FIELD_UNKNOWN: "There is no field of that name here.",

@@ -24,6 +24,7 @@ import {
 } from "../../shared/limits.js";
 import type { NodeType } from "../plan.js";
 import { DEFAULT_INDEX_NAME, DEFAULT_ITEM_NAME, DEFAULT_REPAIR_ATTEMPTS } from "./defaults.js";
+import { CURRENT_DEFINITION_FORMAT, UNMARKED_FORMAT } from "./migrations.js";
 import { NAME_PATTERN } from "./names.js";
 
 const TEMPLATE_NOTE = "`{{ expression }}` in its texts stands for data.";
@@ -239,6 +240,11 @@ export const nodeSchema = z.discriminatedUnion("type", [
 
 export const definitionSchema = z
   .strictObject({
+    format: z.exactOptional(
+      z
+        .literal(CURRENT_DEFINITION_FORMAT)
+        .describe(`Version of this format; without it ${UNMARKED_FORMAT}. Older ones are migrated when they are read.`),
+    ),
     name: z.string().min(1).max(MAX_NAME_LENGTH).describe("Name of the definition in its scope."),
     description: z.exactOptional(z.string().describe("For people; not used otherwise.")),
     input: z.exactOptional(jsonSchema("JSON Schema of the input; without it every input is taken.")),

@@ -11,6 +11,7 @@ import { MAX_NODES } from "../../shared/limits.js";
 import { checkExpressions } from "./checkExpressions.js";
 import { checkGraph } from "./checkGraph.js";
 import { checkInputSchema, checkNodes, type Known } from "./checkNodes.js";
+import { migrateDefinition, type MigratedFrom } from "./migrate.js";
 import { problem, type Problem } from "./problems.js";
 import type { Definition } from "./schema.js";
 import { checkShape, type LooseNode } from "./shape.js";
@@ -21,12 +22,14 @@ import { checkWiring } from "./wiring.js";
 export type Validation = {
   /** Every problem, in the order of the document. */
   problems: Problem[];
-  /** The definition as it was written; null when there are problems. */
+  /** The definition in the current format; null when there are problems. */
   definition: Definition | null;
+  /** Present when it was written in an older format: problems and definition are about what became of it. */
+  migrated?: MigratedFrom;
 };
 
 /**
- * @param source - the definition as JSON text or as a value.
+ * @param source - the definition as JSON text or as a value, in any format from the first to the current one.
  * @param known - names of actions and model providers to check against; a set that is absent is not checked against.
  */
 export function validateDefinition(source: Json, known: Known = {}): Validation {
@@ -34,6 +37,13 @@ export function validateDefinition(source: Json, known: Known = {}): Validation 
   if (read.problem !== null) return refused([read.problem]);
   const { json } = read;
   if (!isJsonObject(json)) return refused([problem("SCHEMA_INVALID", [], "The definition is not an object.")]);
+  const current = migrateDefinition(json);
+  if (current.problem !== null) return refused([current.problem]);
+  const validation = validateCurrent(current.definition, known);
+  return current.migrated === null ? validation : { ...validation, migrated: current.migrated };
+}
+
+function validateCurrent(json: JsonObject, known: Known): Validation {
   const { nodes } = json;
   const ids = isJsonObject(nodes) ? Object.keys(nodes) : [];
   if (ids.length > MAX_NODES) {

@@ -75,7 +75,7 @@ function checkPorts({ id, node, next }: LooseNode, suggest: Suggester): Problem[
   const ports = portsOf(node.type, cases);
   for (const port of Object.keys(next)) {
     if (ports.includes(port)) continue;
-    const message = `A ${node.type} node has no port \`${clip(port)}\`. Its ports: ${ports.join(", ")}.`;
+    const message = `A node of type ${node.type} has no port \`${clip(port)}\`. Its ports: ${ports.join(", ")}.`;
     problems.push(problem("PORT_UNKNOWN", ["nodes", id, "next", port], message, suggest(port, ports)));
   }
   return problems;

@@ -94,7 +94,8 @@ function actionFailed(action: string, message: string, thrown: unknown, ctx: Nod
     if (data.retryable === false) extra.retryable = false;
     if (typeof data.retryAfterMs === "number" && data.retryAfterMs >= 0) extra.retryAfterMs = data.retryAfterMs;
   }
-  return nodeError("ACTION_FAILED", `"${action}" threw: ${message}`, extra);
+  const said = isJsonObject(data) && typeof data.message === "string" ? ctx.secrets.scrub(data.message) : message;
+  return nodeError("ACTION_FAILED", `"${action}" threw: ${said}`, extra);
 }
 
 function convexErrorData(thrown: unknown): Json | undefined {

@@ -245,14 +245,19 @@ test("an export holds the version as it was published and can be published elsew
   const first = await exported({ version: 1 });
   expect(first).toContain(source);
   expect(JSON.parse(first)).toEqual({
-    format: 1,
-    scope,
-    name: "flow",
-    version: 1,
-    note: 'the "first"',
-    definition: JSON.parse(source) as unknown,
+    format: "shardflow.definitions",
+    formatVersion: 1,
+    definitions: [
+      {
+        scope,
+        name: "flow",
+        activeVersion: 1,
+        versions: [{ version: 1, note: 'the "first"', publishedAt: START, definition: JSON.parse(source) as unknown }],
+      },
+    ],
   });
-  const active = JSON.parse(await exported()) as { version: number; definition: { name: string } };
+  type File = { definitions: [{ versions: [{ version: number; definition: { name: string } }] }] };
+  const [active] = (JSON.parse(await exported()) as File).definitions[0].versions;
   expect(active).toMatchObject({ version: 2, definition: { description: "second" } });
   expect(await world.publish(active.definition, "tenant b")).toBe(1);
 

@@ -116,7 +116,10 @@ test("every example can be run as it stands, one after the other, and gives what
     // Time passes between the sections: what was started runs.
     await world.untilQuiet();
   }
-  expect(JSON.parse(bindings.get("$exported") as string)).toMatchObject({ format: 1, name: "greeting", version: 1 });
+  expect(JSON.parse(bindings.get("$exported") as string)).toMatchObject({
+    format: "shardflow.definitions",
+    definitions: [{ name: "greeting", activeVersion: 1, versions: [{ version: 1 }] }],
+  });
   expect(await world.rows("executions"), "the story ends with nothing left").toEqual([]);
   expect(await world.rows("definitions")).toEqual([]);
 });
