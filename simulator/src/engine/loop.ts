@@ -1,0 +1,245 @@
+/**
+ * Time, and the order in which things happen.
+ *
+ * Owns: the queue of events by (time, order of insertion), and when the JavaScript that an event woke has come to rest.
+ * Invariants: one event at a time; the next one starts only when nothing that the last one woke can go on by itself; in
+ * virtual time the clock stands still in between, and jumps.
+ */
+
+import { setImmediate as nodeSetImmediate, setTimeout as nodeSetTimeout } from "node:timers";
+
+/** Where delays come from: the simulation's own queue, or the timers of the process (which a test may have faked). */
+export type TimeMode = "virtual" | "ambient";
+
+type Event = { time: number; order: number; task: () => void; canceled: boolean };
+export type Timer = { cancel: () => void };
+
+/** Of the process itself, whatever a test replaces later. */
+const realSetImmediate = nodeSetImmediate;
+const realSetTimeout = nodeSetTimeout;
+/** A real operation (an import, real HTTP) that takes longer than this in real time fails the simulation. */
+const REAL_PATIENCE_MS = 60_000;
+/** Real time that a driver may take between two calls while it waits for a third. */
+const STUCK_AFTER_MS = 500;
+
+export class Loop {
+  readonly mode: TimeMode;
+  /** Runs before and after each burst of events: the simulation's globals are in place in between. */
+  enter: () => void = () => undefined;
+  leave: () => void = () => undefined;
+  /** The timers of the process, also while a call has replaced them for itself. */
+  ambientGlobal: <Name extends "setTimeout" | "clearTimeout" | "Date">(name: Name) => (typeof globalThis)[Name] = (
+    name,
+  ) => globalThis[name];
+  #now: number;
+  #order = 0;
+  readonly #ready: Event[] = [];
+  #readyHead = 0;
+  readonly #heap: Event[] = [];
+  #waiting = 0;
+  #running = false;
+  /** Resolves when the burst of events that runs now is over. */
+  #burst: Promise<void> = Promise.resolve();
+  #realOperations = 0;
+  #failure: ((error: Error) => void) | null = null;
+
+  constructor(mode: TimeMode, startAt: number) {
+    this.mode = mode;
+    this.#now = startAt;
+  }
+
+  /** Milliseconds since the epoch, with a fraction. */
+  now(): number {
+    return this.mode === "virtual" ? this.#now : this.ambientGlobal("Date").now();
+  }
+
+  /** @param timer - in ambient time even no delay is a timer of the process, so that a test decides when it is over. */
+  after(delayMs: number, task: () => void, timer = delayMs > 0): Timer {
+    const event: Event = { time: this.now() + Math.max(0, delayMs), order: this.#order++, task, canceled: false };
+    if (this.mode === "ambient" && timer) {
+      const handle = this.ambientGlobal("setTimeout")(() => {
+        this.#ready.push(event);
+        this.#wake();
+      }, delayMs);
+      return {
+        cancel: () => {
+          event.canceled = true;
+          this.ambientGlobal("clearTimeout")(handle);
+        },
+      };
+    }
+    if (delayMs <= 0) this.#ready.push(event);
+    else push(this.#heap, event);
+    if (this.mode === "ambient" || this.#waiting > 0) this.#wake();
+    return { cancel: () => void (event.canceled = true) };
+  }
+
+  sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.after(delayMs, resolve));
+  }
+
+  /** Runs events until the work has come to its end. Work that waits for nothing that can happen is an error. */
+  async drive<T>(work: Promise<T>): Promise<T> {
+    this.#waiting++;
+    const stuck = new Promise<never>((_, reject) => {
+      const before = this.#failure;
+      this.#failure = (error) => {
+        before?.(error);
+        reject(error);
+      };
+    });
+    stuck.catch(() => undefined);
+    this.#wake();
+    try {
+      return await Promise.race([work, stuck]);
+    } finally {
+      this.#waiting--;
+      if (this.#waiting === 0) {
+        this.#failure = null;
+        // The caller goes on in the world as it is outside.
+        await this.#burst;
+      }
+    }
+  }
+
+  /** Something that happens outside of the simulation, and whose end the clock waits for. */
+  async real<T>(operation: Promise<T>): Promise<T> {
+    this.#realOperations++;
+    try {
+      return await operation;
+    } finally {
+      this.#realOperations--;
+      this.#wake();
+    }
+  }
+
+  /** Virtual time only: runs all that happens in this long, and lets the clock stand at its end. */
+  async advance(ms: number): Promise<void> {
+    await this.drive(this.sleep(ms));
+  }
+
+  get hasRealOperations(): boolean {
+    return this.#realOperations > 0;
+  }
+
+  get isIdle(): boolean {
+    return this.#heap.length === 0 && this.#readyHead === this.#ready.length;
+  }
+
+  #wake(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#burst = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.enter();
+    try {
+      await settle();
+      for (;;) {
+        const event = this.#next();
+        if (event === null) {
+          if (this.#realOperations > 0) {
+            await this.#waitForReal();
+            continue;
+          }
+          await settle();
+          if (this.#hasNext()) continue;
+          return;
+        }
+        if (event.canceled) continue;
+        event.task();
+        await settle();
+      }
+    } finally {
+      this.#running = false;
+      this.leave();
+      if (this.#hasNext()) this.#wake();
+      else if (this.mode === "virtual" && this.#waiting > 0) this.#suspect();
+    }
+  }
+
+  /** Somebody waits and nothing is scheduled. What the driver does in real time may still change that, for a while. */
+  #suspect(): void {
+    const order = this.#order;
+    realSetTimeout(() => {
+      if (this.#running || this.#waiting === 0 || this.#order !== order || this.#realOperations > 0) return;
+      this.#failure?.(new Error("Nothing is scheduled any more, and what is waited for has not happened."));
+    }, STUCK_AFTER_MS);
+  }
+
+  #hasNext(): boolean {
+    return (
+      this.#readyHead < this.#ready.length || (this.mode === "virtual" && this.#waiting > 0 && this.#heap.length > 0)
+    );
+  }
+
+  #next(): Event | null {
+    if (this.#readyHead < this.#ready.length) {
+      const event = this.#ready[this.#readyHead++] as Event;
+      if (this.#readyHead > 1_000) {
+        this.#ready.splice(0, this.#readyHead);
+        this.#readyHead = 0;
+      }
+      return event;
+    }
+    // What is not due yet happens only while somebody waits, and real operations come before the clock moves.
+    if (this.mode !== "virtual" || this.#waiting === 0 || this.#realOperations > 0) return null;
+    const event = pop(this.#heap);
+    if (event !== null && event.time > this.#now) this.#now = event.time;
+    return event;
+  }
+
+  async #waitForReal(): Promise<void> {
+    const end = Date.now() + REAL_PATIENCE_MS;
+    while (this.#realOperations > 0 && this.#readyHead === this.#ready.length) {
+      await new Promise((resolve) => realSetTimeout(resolve, 1));
+      if (Date.now() > end) {
+        this.#realOperations = 0;
+        this.#failure?.(new Error(`A real operation did not end within ${REAL_PATIENCE_MS} ms.`));
+        return;
+      }
+    }
+    await settle();
+  }
+}
+
+/** When this resolves, no promise callback is left that could run by itself. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => void realSetImmediate(resolve));
+}
+
+function before(a: Event, b: Event): boolean {
+  return a.time < b.time || (a.time === b.time && a.order < b.order);
+}
+
+function push(heap: Event[], event: Event): void {
+  let i = heap.length;
+  heap.push(event);
+  while (i > 0) {
+    const parent = (i - 1) >>> 1;
+    const above = heap[parent] as Event;
+    if (!before(event, above)) break;
+    heap[i] = above;
+    i = parent;
+  }
+  heap[i] = event;
+}
+
+function pop(heap: Event[]): Event | null {
+  const top = heap[0];
+  const last = heap.pop();
+  if (top === undefined || last === undefined) return null;
+  if (heap.length === 0) return top;
+  let i = 0;
+  for (;;) {
+    let child = 2 * i + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && before(heap[child + 1] as Event, heap[child] as Event)) child++;
+    if (!before(heap[child] as Event, last)) break;
+    heap[i] = heap[child] as Event;
+    i = child;
+  }
+  heap[i] = last;
+  return top;
+}
