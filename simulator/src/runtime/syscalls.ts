@@ -130,15 +130,17 @@ async function inAction(deployment: Deployment, frame: ActionFrame, op: string, 
     case "1.0/actions/action": {
       const kind = op.slice("1.0/actions/".length) as "query" | "mutation" | "action";
       const fn = resolve(deployment, frame.component, args);
-      return JSON.stringify(await deployment.callFromAction(frame, fn, kind, args.args as JSONValue));
+      return JSON.stringify(await deployment.actions.call(frame, fn, kind, args.args as JSONValue));
     }
     case "1.0/actions/schedule":
       return JSON.stringify(
-        await deployment.inSmallTransaction(frame, "scheduler.runAfter", (inner) => schedule(deployment, inner, args)),
+        await deployment.transactions.inSmallTransaction(frame, "scheduler.runAfter", (inner) =>
+          schedule(deployment, inner, args),
+        ),
       );
     case "1.0/actions/cancel_job":
       // Looks in the app's namespace, whatever component the action is in (section 3).
-      await deployment.inSmallTransaction(frame, "scheduler.cancel", (inner) => {
+      await deployment.transactions.inSmallTransaction(frame, "scheduler.cancel", (inner) => {
         cancelJob(inner, textOf(args.id), deployment.component(""));
         return null;
       });

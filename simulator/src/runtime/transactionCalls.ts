@@ -122,7 +122,7 @@ export async function runNested(
   } finally {
     frame.ended = true;
     meter.restore(ceilings);
-    if (stale) deployment.addCosts(transaction);
+    if (stale) deployment.transactions.addCosts(transaction);
   }
   checkReturns(fn, result);
   return result;

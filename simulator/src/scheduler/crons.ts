@@ -46,8 +46,8 @@ export class Crons {
     const attempt = { target: { fn }, args: args[0] ?? {}, identity: null, request: this.#deployment.newRequest() };
     try {
       if (fn.kind === "mutation") {
-        await this.#deployment.runMutation(attempt, Infinity, null, { initialMs: 500, maxMs: 15_000 });
-      } else await this.#deployment.runAction(attempt, Infinity);
+        await this.#deployment.transactions.runMutation(attempt, Infinity, null, { initialMs: 500, maxMs: 15_000 });
+      } else await this.#deployment.actions.run(attempt, Infinity);
     } catch {
       // Logged by a deployment; the next run comes all the same.
     }

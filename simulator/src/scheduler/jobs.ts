@@ -140,7 +140,7 @@ export class Jobs {
     };
     try {
       const attempt = { target: { fn: job.fn }, args: job.args, identity: null, request: this.#request(id, table) };
-      await deployment.runMutation(attempt, Infinity, around, CONFLICT_BACKOFF);
+      await deployment.transactions.runMutation(attempt, Infinity, around, CONFLICT_BACKOFF);
       return null;
     } catch (error) {
       const { message } = crossing(error, deployment.isVerbose);
@@ -157,7 +157,7 @@ export class Jobs {
     if (!(await this.#end(id, job, { kind: "inProgress" }))) return;
     try {
       const request = this.#request(id, this.#table(job));
-      await deployment.runAction({ target: { fn: job.fn }, args: job.args, identity: null, request }, Infinity);
+      await deployment.actions.run({ target: { fn: job.fn }, args: job.args, identity: null, request }, Infinity);
       await this.#end(id, job, { kind: "success" });
     } catch (error) {
       await this.#end(id, job, { kind: "failed", error: crossing(error, deployment.isVerbose).message });
@@ -193,7 +193,7 @@ export class Jobs {
     for (let failures = 0; ; failures++) {
       const begin = deployment.database.begin();
       try {
-        const transaction = deployment.newTransaction(begin);
+        const transaction = deployment.transactions.newTransaction(begin);
         const kind = this.#stateOf(transaction, table, id)?.kind;
         if (kind !== "pending" && kind !== "inProgress") return false;
         this.#set(transaction, table, id, state);
@@ -215,6 +215,6 @@ export class Jobs {
   #forgetLater(table: Table, id: string): void {
     this.#known.delete(id);
     if (this.#deployment.loop.mode !== "virtual") return;
-    this.#deployment.loop.after(RETENTION_MS, () => void this.#deployment.deleteSystemRow(table, id));
+    this.#deployment.loop.after(RETENTION_MS, () => void this.#deployment.transactions.deleteSystemRow(table, id));
   }
 }

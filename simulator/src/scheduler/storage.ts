@@ -59,7 +59,9 @@ export async function inAction(
   args: Args,
 ): Promise<string | undefined> {
   if (!op.startsWith("1.0/storage")) return undefined;
-  return await deployment.inSmallTransaction(frame, op, (inner) => inTransaction(deployment, inner, op, args));
+  return await deployment.transactions.inSmallTransaction(frame, op, (inner) =>
+    inTransaction(deployment, inner, op, args),
+  );
 }
 
 export async function jsSyscall(
@@ -75,7 +77,7 @@ export async function jsSyscall(
   if (op !== "storage/storeBlob") throw new Error(`UnknownAsyncOperation: Unknown operation ${op}`);
   const { blob } = args as { blob: Blob };
   const bytes = Buffer.from(await deployment.loop.real(blob.arrayBuffer()));
-  return await deployment.inSmallTransaction(frame, "storage.store", (inner) => {
+  return await deployment.transactions.inSmallTransaction(frame, "storage.store", (inner) => {
     const table = tableOf(inner);
     const id = newId(table.number, () => inner.rng.next(), Math.floor(inner.frozenNow / 86_400_000));
     const fields: Record<string, Value> = {
