@@ -24,7 +24,7 @@ describe("for people", () => {
     const { code, out, err } = await shardflow(["validate", "flow.json"], { "flow.json": BROKEN });
     const lines = out.trimEnd().split("\n");
     expect(lines[0]).toBe(
-      "nodes.start.next.succes: PORT_UNKNOWN A trigger node has no port `succes`. Its ports: success. (suggestion: success)",
+      "nodes.start.next.succes: PORT_UNKNOWN A node of type trigger has no port `succes`. Its ports: success. (suggestion: success)",
     );
     expect(lines[1]).toMatch(/^nodes\.ask\.type: NODE_TYPE_UNKNOWN .*\(suggestion: switch\)$/);
     expect(lines[2]).toMatch(/^nodes\.done\.value: /);
@@ -81,7 +81,7 @@ describe("as JSON", () => {
       code: "PORT_UNKNOWN",
       node: "start",
       path: "nodes.start.next.succes",
-      message: "A trigger node has no port `succes`. Its ports: success.",
+      message: "A node of type trigger has no port `succes`. Its ports: success.",
       suggestion: "success",
     });
     expect(code).toBe(1);
