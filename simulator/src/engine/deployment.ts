@@ -153,7 +153,7 @@ export class Deployment {
   async load(): Promise<void> {
     const missing = [...this.#components.values()].filter((component) => !component.isLoaded);
     if (missing.length === 0) return;
-    await Promise.all(missing.map((component) => component.load()));
+    await this.loop.real(Promise.all(missing.map((component) => component.load())));
     for (const component of missing) this.crons.adopt(component);
   }
 

@@ -81,6 +81,7 @@ export class Loop {
   /** Runs events until the work has come to its end. Work that waits for nothing that can happen is an error. */
   async drive<T>(work: Promise<T>): Promise<T> {
     this.#waiting++;
+    this.enter();
     const stuck = new Promise<never>((_, reject) => {
       const before = this.#failure;
       this.#failure = (error) => {
@@ -98,6 +99,7 @@ export class Loop {
         this.#failure = null;
         // The caller goes on in the world as it is outside.
         await this.#burst;
+        if (!this.#running) this.leave();
       }
     }
   }
@@ -153,7 +155,8 @@ export class Loop {
       }
     } finally {
       this.#running = false;
-      this.leave();
+      // While somebody waits, code of the simulation may still go on by itself, as after an import.
+      if (this.#waiting === 0) this.leave();
       if (this.#hasNext()) this.#wake();
       else if (this.mode === "virtual" && this.#waiting > 0) this.#suspect();
     }
