@@ -25,33 +25,23 @@ test("starts never conflict, and every execution comes to its end", async () => 
   const ids = (await deployment.loop.drive(
     Promise.all(
       Array.from({ length: 40 }, (_, n) =>
-        deployment.mutation(
-          api.shardflow.startWorkflow,
-          { definition: "linear", input: JSON.stringify({ n }) },
-          user,
-        ),
+        deployment.mutation(api.shardflow.startWorkflow, { definition: "linear", input: JSON.stringify({ n }) }, user),
       ),
     ),
   )) as string[];
   for (let i = 0; i < 60; i++) {
     await deployment.loop.advance(1_000);
-    const { page } = (await deployment.query(api.shardflow.listExecutions, { status: "succeeded", limit: 200 }, user)) as {
+    const { page } = (await deployment.query(
+      api.shardflow.listExecutions,
+      { status: "succeeded", limit: 200 },
+      user,
+    )) as {
       page: unknown[];
     };
     if (page.length === ids.length) break;
   }
   const states = await Promise.all(
     ids.map((executionId) => deployment.query(api.shardflow.getStatus, { executionId }, user)),
-  );
-  console.log(
-    deployment.loop.now() - Date.UTC(2026, 0, 1),
-    deployment.history.count,
-    deployment.history.conflicts,
-    [...deployment.history.conflictsBy],
-    deployment.jobs.failed,
-    deployment.jobs.peak,
-    deployment.permits.mutation.peak,
-    deployment.permits.action.peak,
   );
   expect(states.map((state) => (state as { status: string }).status)).toEqual(ids.map(() => "succeeded"));
   expect(conflictsOf("executions:startWorkflow")).toEqual([]);

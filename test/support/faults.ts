@@ -27,7 +27,7 @@ import { processModules } from "./processModules.js";
 import type { Fetch, Held, Kernel, Point, StretchProcess } from "./stretchProcess.js";
 
 const START = Date.UTC(2026, 0, 1);
-const BINDINGS = [
+export const BINDINGS = [
   { name: "app.record", kind: "mutation", fn: "functions:record" },
   { name: "app.refuse", kind: "mutation", fn: "functions:refuse" },
   { name: "app.cancelSelf", kind: "mutation", fn: "functions:cancelSelf" },
