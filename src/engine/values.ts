@@ -85,8 +85,7 @@ function notConvex(problem: string): Error {
 /**
  * What Convex refuses in the arguments of a function: the first offending path with the reason, or null. Checks field
  * names, list and object sizes, nesting, and broken Unicode, as the client library and the backend do; also
- * `__proto__`, which the client library drops silently. Empty names and names that start with `_` are allowed: only
- * documents refuse the latter.
+ * `__proto__`, which the client library drops silently. Names that start with `_` are allowed: only documents refuse them.
  */
 export function checkConvexValue(value: Json): string | null {
   return findRefused(value, "$", 1);
@@ -127,6 +126,7 @@ function findInObject(object: { [key: string]: Json }, path: string, depth: numb
 }
 
 function refusedName(name: string): string | null {
+  if (name === "") return "which is empty";
   if (name.startsWith("$")) return "which starts with `$`";
   if (name === "__proto__") return "which JavaScript reserves";
   if (!/^[\x20-\x7e]*$/.test(name)) return "which is not printable ASCII";

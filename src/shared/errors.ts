@@ -38,8 +38,8 @@ export const ERROR_CODES = {
   /** A value holds something JSON cannot carry (bigint, NaN, bytes, a class instance, a circular reference). */
   VALUE_NOT_JSON: code("input", false),
   /**
-   * Rendered arguments hold a key that Convex refuses (starts with `$`, not printable ASCII, over 1,024 characters,
-   * `__proto__`), broken Unicode, a list over 8,192, an object over 1,024 fields, or nesting over 63.
+   * Rendered arguments hold a key that Convex refuses (empty, starts with `$`, not printable ASCII, over 1,024
+   * characters, `__proto__`), broken Unicode, a list over 8,192, an object over 1,024 fields, or nesting over 63.
    */
   VALUE_NOT_CONVEX: code("input", false),
   /** A value is over its size limit. */

@@ -187,7 +187,7 @@ export async function startWorld(options: { looseRows?: boolean } = {}) {
       for (let shard = 0; shard < MAX_SHARDS; shard++) {
         await world.within(`shardflow/shard${shard}/workpool`, async ({ db }) => {
           for (const { _id, name, state } of await db.system.query("_scheduled_functions").collect()) {
-            if (state.kind !== "inProgress" || !name.startsWith("worker:")) continue;
+            if (state.kind !== "inProgress" || !/^worker(\.js)?:/.test(name)) continue;
             await db.patch(_id as never, { state: { kind: "failed", error: "the action died" } } as never);
           }
         });

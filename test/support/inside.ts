@@ -33,6 +33,9 @@ const COMPONENTS: ReadonlyArray<readonly [path: string, tables: string[]]> = [
   ]),
 ];
 
+/** `module:function`: Convex names the module's file, convex-test leaves its extension out. */
+export const functionOf = ({ name }: Job): string => name.replace(".js:", ":");
+
 export type Inside = ReturnType<typeof inside>;
 
 /** @param t - what `convexTest` returned, with Shardflow registered as `shardflow`. */
@@ -85,7 +88,7 @@ export function inside(t: object) {
     cancelJobs: async (name: string): Promise<number> =>
       await within("shardflow", async ({ db, scheduler }) => {
         const all = await db.system.query("_scheduled_functions").collect();
-        const pending = all.filter((job) => job.name === name && job.state.kind === "pending");
+        const pending = all.filter((job) => functionOf(job) === name && job.state.kind === "pending");
         for (const { _id } of pending) await scheduler.cancel(_id);
         return pending.length;
       }),

@@ -28,7 +28,8 @@ export function startSimulated(options: DeploymentOptions = {}) {
   const deployment = new Deployment({ schema: hostSchema, modules: hostModules, ...options });
   const functions = (modules: Record<string, () => Promise<unknown>>) =>
     Object.fromEntries(Object.entries(modules).filter(([path]) => !/convex\.config|\.test\./.test(path)));
-  deployment.registerComponent("shardflow", shardflow.schema, shardflow.modules);
+  // With the variables of the process, as the host app hands them on.
+  deployment.registerComponent("shardflow", shardflow.schema, shardflow.modules, null);
   for (let shard = 0; shard < MAX_SHARDS; shard++) {
     const at = `shardflow/shard${shard}`;
     deployment.registerComponent(at, workflow.schema, functions(workflow.modules));

@@ -205,6 +205,7 @@ export class StretchProcess {
   }
 }
 
+/** A handle ends with the name of its function, after "#" on Convex and ";" on convex-test. */
 function nameOf(fn: FunctionReference<"query" | "mutation" | "action"> | string): string {
-  return typeof fn === "string" ? (fn.split(";")[1] ?? fn) : getFunctionName(fn);
+  return typeof fn === "string" ? (fn.split(/[;#]/)[1] ?? fn) : getFunctionName(fn);
 }

@@ -80,5 +80,7 @@ export const CLASSES = {
 } as const satisfies Record<string, DeploymentClass>;
 export type ClassName = keyof typeof CLASSES;
 
+/** An action's longest run (section 4: the shorter one of the two that Convex documents). */
+export const ACTION_TIMEOUT_MS = 600_000;
 /** Waiting for a permit longer than this fails the call (section 4). */
 export const PERMIT_WAIT_MS = { query: 5_000, mutation: 5_000, action: 10_000 } as const;

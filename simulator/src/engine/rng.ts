@@ -35,6 +35,13 @@ export class Rng {
     return (this.bits() * 2 ** 21 + (this.bits() >>> 11)) / 2 ** 53;
   }
 
+  /** Draws what this one is about to draw. */
+  clone(): Rng {
+    const clone = new Rng(0);
+    [clone.#a, clone.#b, clone.#c, clone.#d] = [this.#a, this.#b, this.#c, this.#d];
+    return clone;
+  }
+
   /** A generator of its own, so that what one draws does not shift what others draw. */
   fork(): Rng {
     return new Rng(this.bits());

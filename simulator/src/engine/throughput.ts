@@ -1,4 +1,5 @@
 /** Bytes committed within a second (section 4): over the limit no attempt of a mutation starts. */
+import { Fifo } from "../store/fifo.js";
 import type { Loop } from "./loop.js";
 
 const WINDOW_MS = 1_000;
@@ -6,7 +7,7 @@ const WINDOW_MS = 1_000;
 export class Throughput {
   readonly #loop: Loop;
   readonly #limit: number;
-  readonly #commits: Array<{ at: number; bytes: number }> = [];
+  readonly #commits = new Fifo<{ at: number; bytes: number }>();
   #sum = 0;
 
   constructor(loop: Loop, bytesPerSecond: number) {
@@ -16,7 +17,7 @@ export class Throughput {
 
   hasRoom(): boolean {
     const oldest = this.#loop.now() - WINDOW_MS;
-    for (let first = this.#commits[0]; first !== undefined && first.at <= oldest; first = this.#commits[0]) {
+    for (let first = this.#commits.at(0); first !== undefined && first.at <= oldest; first = this.#commits.at(0)) {
       this.#sum -= first.bytes;
       this.#commits.shift();
     }

@@ -38,6 +38,12 @@ export type ConvexFunction = {
   readonly code: RegisteredFunction;
 };
 
+/** How modules are imported, and what they are checked for before anything of them is used. */
+export type Loading = {
+  import: <T>(work: () => Promise<T>) => Promise<T>;
+  check: (modules: ReadonlyArray<readonly [string, Record<string, unknown>]>) => void;
+};
+
 export class Component {
   /** "" for the app, else "child/grandchild". */
   readonly path: string;
@@ -49,6 +55,9 @@ export class Component {
   readonly #functions = new Map<string, ConvexFunction>();
   readonly #modules = new Map<string, Record<string, unknown>>();
   readonly #loaders = new Map<string, () => Promise<unknown>>();
+  /** Of test files: loading one runs its tests, so that is done only for the one that names its own functions. */
+  readonly #testLoaders = new Map<string, () => Promise<unknown>>();
+  readonly #loading: Loading | null;
   #loaded = false;
 
   constructor(
@@ -57,8 +66,10 @@ export class Component {
     schema: Schema | null,
     modules: Modules,
     env: Readonly<Record<string, string | undefined>> | null,
+    loading: Loading | null = null,
   ) {
     this.path = path;
+    this.#loading = loading;
     this.namespace = namespace;
     this.schema = schema;
     this.env = env;
@@ -69,10 +80,23 @@ export class Component {
   /** What a deploy does. Functions that run go on with the code they have. */
   replaceModules(modules: Modules): void {
     this.#loaders.clear();
-    for (const [name, load] of moduleNames(modules)) this.#loaders.set(name, load);
+    this.#testLoaders.clear();
+    for (const [name, load] of moduleNames(modules)) {
+      (isTest(name) ? this.#testLoaders : this.#loaders).set(name, load);
+    }
     this.#functions.clear();
     this.#modules.clear();
     this.#loaded = false;
+  }
+
+  /** Loads other code (or the same again); what it answers puts that in place, in one instant. */
+  async stage(modules: Modules): Promise<() => void> {
+    const loaded = await this.#import(moduleNames(modules).filter(([name]) => !isTest(name)));
+    return () => {
+      this.replaceModules(modules);
+      for (const [name, module] of loaded) this.#modules.set(name, module);
+      this.#loaded = true;
+    };
   }
 
   get isLoaded(): boolean {
@@ -80,8 +104,45 @@ export class Component {
   }
 
   async load(): Promise<void> {
-    for (const [name, load] of this.#loaders) this.#modules.set(name, (await load()) as Record<string, unknown>);
+    for (const [name, module] of await this.#import(this.#loaders)) this.#modules.set(name, module);
     this.#loaded = true;
+  }
+
+  /** The same component with modules of its own. */
+  async fresh(modules: Modules): Promise<Component> {
+    const fresh = new Component(this.path, this.namespace, this.schema, modules, this.env, this.#loading);
+    await fresh.load();
+    return fresh;
+  }
+
+  async #importOne(name: string, load: () => Promise<unknown>): Promise<Record<string, unknown>> {
+    try {
+      return (await load()) as Record<string, unknown>;
+    } catch (error) {
+      const where = this.path === "" ? name : `${this.path}/${name}`;
+      const { message } = error instanceof Error ? error : new Error(String(error));
+      throw new Error(`Importing ${where} failed: ${message}`, { cause: error });
+    }
+  }
+
+  async #import(loaders: Iterable<readonly [string, () => Promise<unknown>]>) {
+    const loaded: Array<readonly [string, Record<string, unknown>]> = [];
+    const work = async () => {
+      for (const [name, load] of loaders) loaded.push([name, await this.#importOne(name, load)]);
+    };
+    if (this.#loading === null) await work();
+    else await this.#loading.import(work);
+    this.#loading?.check(loaded);
+    return loaded;
+  }
+
+  /** Loads the test file that has the function of this name; null when none has, or it is loaded. */
+  loadTest(name: string): Promise<void> | null {
+    const moduleName = name.slice(0, name.lastIndexOf(":"));
+    const load = this.#testLoaders.get(moduleName);
+    if (load === undefined) return null;
+    this.#testLoaders.delete(moduleName);
+    return load().then((module) => void this.#modules.set(moduleName, module as Record<string, unknown>));
   }
 
   module(name: string): Record<string, unknown> | undefined {
@@ -143,11 +204,13 @@ function moduleNames(modules: Modules): Array<[string, () => Promise<unknown>]> 
   for (const [path, load] of Object.entries(modules)) {
     if (!path.startsWith(root)) continue;
     const file = path.slice(root.length);
-    if (/(^|\/)_generated\/|\.d\.ts$|\.test\.|convex\.config\./.test(file)) continue;
+    if (/(^|\/)_generated\/|\.d\.ts$|convex\.config\./.test(file)) continue;
     named.push([file.replace(/\.[cm]?[jt]sx?$/, ""), load]);
   }
   return named;
 }
+
+const isTest = (name: string): boolean => /\.test(\.|$)/.test(name);
 
 function commonFolder(paths: readonly string[]): string {
   const folders = paths.map((path) => path.slice(0, path.lastIndexOf("/") + 1));

@@ -15,16 +15,24 @@ export class SystemError extends Error {
   }
 }
 
+/** The deployment had no room for a call: its class of permits was used up. Catchable in an action. */
+export class OverloadError extends Error {}
+
 /** A transaction that lost too often. Ordinary and catchable where a mutation was called from an action. */
 export class ConflictError extends Error {
   readonly table: string;
   readonly documentId: string;
 
-  constructor(table: string, documentId: string, source: string) {
+  /** @param by - what it lost to; null for another call of the same function. */
+  constructor(table: string, documentId: string, by: string | null) {
     super(
-      `OptimisticConcurrencyControlFailure: Documents read from or written to the "${table}" table changed while this ` +
-        `mutation was being run and on every subsequent retry. A call to "${source}" changed the document with ID ` +
-        `"${documentId}". See https://docs.convex.dev/error#1`,
+      table.startsWith("_")
+        ? "OptimisticConcurrencyControlFailure: Data read or written in this mutation changed while it was being run. " +
+            "Consider reducing the amount of data read by using indexed queries with selective index range expressions " +
+            "(https://docs.convex.dev/database/indexes/)."
+        : `OptimisticConcurrencyControlFailure: Documents read from or written to the "${table}" table changed while this ` +
+            `mutation was being run and on every subsequent retry. ${by === null ? "Another call to this mutation" : `A call to "${by}"`} ` +
+            `changed the document with ID "${documentId}". See https://docs.convex.dev/error#1`,
     );
     this.name = "ConflictError";
     this.table = table;
@@ -37,9 +45,13 @@ type WithData = { data?: unknown; ConvexErrorSymbol?: symbol };
 /** What a syscall rejects with: `data` as JSON, as the convex package expects it. */
 export type CrossingError = Error & { data?: JSONValue };
 
+/** Errors that are as their caller sees them: their data is JSON, and their symbol is gone. */
+const crossed = new WeakSet<Error>();
+
 /** From what a handler threw to what its caller sees. `isVerbose` adds what a deployment adds to the message. */
 export function crossing(thrown: unknown, isVerbose: boolean): CrossingError {
   if (thrown instanceof SystemError) return thrown;
+  if (thrown instanceof Error && crossed.has(thrown)) return thrown;
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const text = isVerbose ? `Uncaught ${error.name}: ${error.message}\n    at <simulated>` : error.message;
   const seen: CrossingError = new Error(text);
@@ -47,6 +59,7 @@ export function crossing(thrown: unknown, isVerbose: boolean): CrossingError {
   if (!isVerbose && error.stack !== undefined) seen.stack = error.stack;
   const { data, ConvexErrorSymbol } = error as WithData;
   if (ConvexErrorSymbol !== undefined || Symbol.for("ConvexError") in error) seen.data = readData(data);
+  crossed.add(seen);
   return seen;
 }
 

@@ -20,7 +20,7 @@ export type Request = {
   readonly authToken: string | null;
   readonly scheduledFunctionId: string | null;
   /** A job that was canceled schedules only what is canceled, too. */
-  readonly isCanceled: () => boolean;
+  readonly isCanceled: (transaction: Transaction) => boolean;
 };
 
 type FrameBase = {
@@ -34,6 +34,8 @@ type FrameBase = {
   readonly rng: Rng;
   /** Set when the call is over, or was killed: what it still asks for does not happen. */
   ended: boolean;
+  /** Fails the call: something in it was rejected, and nobody handles it. */
+  fail: (error: unknown) => void;
 };
 
 export type TransactionFrame = FrameBase & {
@@ -47,13 +49,50 @@ export type TransactionFrame = FrameBase & {
   /** A nested call is under way; what comes meanwhile waits here. */
   busy: boolean;
   readonly waiting: Array<() => void>;
+  /** Operations that were asked for. */
+  operations: number;
+  /** After a rejection answers wait until it is known whether somebody handles it. */
+  settling: Promise<void> | null;
+  /** Components with modules of this attempt's own. */
+  readonly fresh: ReadonlyMap<string, Component> | null;
 };
 
-export type ActionFrame = FrameBase & { readonly kind: "action"; readonly killed: Promise<never> };
+export type ActionFrame = FrameBase & {
+  readonly kind: "action";
+  readonly killed: Promise<never>;
+  /** How wrong the clock of its machine is. */
+  readonly clockSkewMs: number;
+};
 
 export type Frame = TransactionFrame | ActionFrame;
 
-export const frames = new AsyncLocalStorage<Frame>();
+const storage = new AsyncLocalStorage<Frame>();
+/** A transaction that has the process to itself: all code that is in no other call is its code. */
+let alone: TransactionFrame | null = null;
+
+/**
+ * Which call the code that runs belongs to.
+ *
+ * Once anything runs in an AsyncLocalStorage, every promise of the process takes several times as long. So a transaction
+ * that nobody else's code can come between is remembered beside it, and only other calls are kept in it.
+ */
+export const frames = {
+  getStore: (): Frame | undefined => storage.getStore() ?? alone ?? undefined,
+  run: <T>(frame: Frame, work: () => T): T => storage.run(frame, work),
+  exit: <T>(work: () => T): T => storage.exit(work),
+  /** Not when the code that asks belongs to a call itself: what it starts would be taken for a part of it. */
+  mayBeAlone: (): boolean => alone === null && storage.getStore() === undefined,
+  /** False when another deployment of the process was faster. */
+  enterAlone(frame: TransactionFrame): boolean {
+    if (alone !== null) return false;
+    alone = frame;
+    return true;
+  },
+  /** When nothing of it can go on by itself any more. */
+  leaveAlone(): void {
+    alone = null;
+  },
+};
 
 /** Does the work now, or after what is under way. */
 export function inOrder<T>(frame: TransactionFrame, work: () => T | Promise<T>): Promise<T> {

@@ -7,19 +7,20 @@
  */
 import type { Loop } from "../engine/loop.js";
 import type { Rng } from "../engine/rng.js";
+import { performanceOf, seededCrypto } from "./entropy.js";
 import { frames, type Frame, type TransactionFrame } from "./frame.js";
 
 /** Globals that libraries replace while they run a handler, such as workflow's replay. */
-const REPLACEABLE = [
+export const REPLACEABLE = [
   ...["setTimeout", "clearTimeout", "setInterval", "clearInterval", "fetch", "Date", "Math", "console", "process"],
   ...["crypto", "Crypto", "CryptoKey", "SubtleCrypto", "atob", "btoa", "Request", "Response", "Headers", "URL"],
   ...["URLSearchParams", "AbortController", "TextEncoder", "TextDecoder", "structuredClone", "queueMicrotask"],
   ...["performance", "setImmediate", "clearImmediate"],
 ];
 
-type Globals = Record<string, unknown>;
+export type Globals = Record<string, unknown>;
 const world = globalThis as unknown as Globals;
-type DateClass = typeof Date;
+export type DateClass = typeof Date;
 
 let frozenNow = 0;
 const frozenDates = new WeakMap<DateClass, DateClass>();
@@ -34,7 +35,7 @@ function frozenDate(base: DateClass): DateClass {
   return frozen;
 }
 
-function withClock(base: DateClass, now: () => number): DateClass {
+export function withClock(base: DateClass, now: () => number): DateClass {
   return class extends base {
     constructor(...args: [] | [number]) {
       if (args.length === 0) super(now());
@@ -51,7 +52,7 @@ const refuse = (name: string) => () => {
     `Can't use ${name}() in queries and mutations. Please consider using an action. See https://docs.convex.dev/functions/actions for more details.`,
   );
 };
-const REFUSED: Globals = {
+export const refusals: Readonly<Globals> = {
   setTimeout: refuse("setTimeout"),
   setInterval: refuse("setInterval"),
   setImmediate: refuse("setImmediate"),
@@ -60,24 +61,17 @@ const REFUSED: Globals = {
 
 let currentRng: Rng | null = null;
 const seededRandom = (): number => (currentRng === null ? 0 : currentRng.next());
-const realCrypto = globalThis.crypto;
-const seededCrypto = {
-  subtle: realCrypto.subtle,
-  getRandomValues<T extends ArrayBufferView>(array: T): T {
-    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = Math.floor(seededRandom() * 256);
-    return array;
-  },
-  randomUUID: (): string => uuid(seededRandom),
-};
+let currentLoop: Loop | null = null;
+const transactionCrypto = seededCrypto(
+  seededRandom,
+  async (operation) => await (currentLoop === null ? operation : currentLoop.exclusive(operation)),
+  true,
+);
+/** What performance.now of a mutation moves on by each time that it is read. */
+const TICK_MS = 0.01;
 
-function uuid(random: () => number): string {
-  const hex = Array.from({ length: 32 }, (_, i) => {
-    const digit = Math.floor(random() * 16);
-    return (i === 12 ? 4 : i === 16 ? (digit & 3) | 8 : digit).toString(16);
-  }).join("");
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-}
+const REFUSED = Object.keys(refusals);
+const DATE = REPLACEABLE.indexOf("Date");
 
 type Saved = { values: unknown[]; random: () => number; frozenNow: number; rng: Rng | null };
 /** The globals as they were before the outermost call. */
@@ -90,25 +84,37 @@ export function ambient<Name extends "setTimeout" | "clearTimeout" | "Date">(nam
 }
 
 function save(): Saved {
-  return { values: REPLACEABLE.map((name) => world[name]), random: Math.random, frozenNow, rng: currentRng };
+  const values: unknown[] = [];
+  for (let i = 0; i < REPLACEABLE.length; i++) values.push(world[REPLACEABLE[i] as string]);
+  return { values, random: Math.random, frozenNow, rng: currentRng };
 }
 
 function put({ values, random, frozenNow: now, rng }: Saved): void {
-  for (const [i, name] of REPLACEABLE.entries()) if (world[name] !== values[i]) world[name] = values[i];
+  for (let i = 0; i < REPLACEABLE.length; i++) {
+    const name = REPLACEABLE[i] as string;
+    if (world[name] !== values[i]) world[name] = values[i];
+  }
   if (Math.random !== random) Math.random = random;
   frozenNow = now;
   currentRng = rng;
 }
 
 /** Runs the code of a query or mutation. Nothing else runs meanwhile: it waits for nothing but its own transaction. */
-export async function withTransactionGlobals<T>(frame: TransactionFrame, work: () => Promise<T>): Promise<T> {
+export async function withTransactionGlobals<T>(
+  frame: TransactionFrame,
+  loop: Loop,
+  work: () => Promise<T>,
+): Promise<T> {
   const caller = save();
   const outermost = base === null;
   if (outermost) base = caller;
   else put(base as Saved);
-  for (const [name, refused] of Object.entries(REFUSED)) world[name] = refused;
-  world.Date = frozenDate((base as Saved).values[REPLACEABLE.indexOf("Date")] as DateClass);
-  setCrypto(seededCrypto);
+  for (const name of REFUSED) world[name] = refusals[name];
+  world.Date = frozenDate((base as Saved).values[DATE] as DateClass);
+  let elapsed = 0;
+  assign("performance", performanceOf(frame.kind === "query" ? () => 0 : () => (elapsed += TICK_MS)));
+  assign("crypto", transactionCrypto);
+  currentLoop = loop;
   Math.random = seededRandom;
   frozenNow = frame.frozenNow;
   currentRng = frame.rng;
@@ -120,47 +126,95 @@ export async function withTransactionGlobals<T>(frame: TransactionFrame, work: (
   }
 }
 
-function setCrypto(value: unknown): void {
+/** Some globals have only a getter. */
+function assign(name: string, value: unknown): void {
   try {
-    world.crypto = value;
+    world[name] = value;
   } catch {
-    Object.defineProperty(globalThis, "crypto", { value, configurable: true, writable: true });
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
   }
 }
+
+/** Variables that a deployment gives to every component. */
+export const SYSTEM_VARIABLES = {
+  CONVEX_CLOUD_URL: "https://simulated.convex.cloud",
+  CONVEX_SITE_URL: "https://simulated.convex.site",
+};
 
 /** `process.env` as the component of the running call sees it; anything else sees the real one. */
 export function installEnvironment(): () => void {
   if (typeof process === "undefined") return () => undefined;
   const real = process.env;
-  const seen = () => {
-    const env = frames.getStore()?.component.env;
-    return env === undefined || env === null ? real : env;
-  };
-  process.env = new Proxy(real, {
-    get: (_, name) => (seen() as Record<string | symbol, string | undefined>)[name],
-    has: (_, name) => name in seen(),
-    ownKeys: () => Reflect.ownKeys(seen()),
-    getOwnPropertyDescriptor: (_, name) => Reflect.getOwnPropertyDescriptor({ ...seen() }, name),
-  });
+  let proxy = environments.get(real);
+  if (proxy === undefined) environments.set(real, (proxy = environmentOver(real)));
+  process.env = proxy;
   return () => {
     process.env = real;
   };
 }
 
+const environments = new WeakMap<NodeJS.ProcessEnv, NodeJS.ProcessEnv>();
+
+function environmentOver(real: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const seen = () => {
+    const env = frames.getStore()?.component.env;
+    return env === undefined || env === null ? real : env;
+  };
+  return new Proxy(real, {
+    get: (_, name) => {
+      const value = (seen() as Record<string | symbol, string | undefined>)[name];
+      if (value !== undefined || frames.getStore() === undefined) return value;
+      return (SYSTEM_VARIABLES as Record<string | symbol, string>)[name];
+    },
+    has: (_, name) => name in seen(),
+    ownKeys: () => Reflect.ownKeys(seen()),
+    getOwnPropertyDescriptor: (_, name) => Reflect.getOwnPropertyDescriptor({ ...seen() }, name),
+  });
+}
+
+/** Of the machine that the running action is on. */
+function clockSkew(): number {
+  const frame = frames.getStore();
+  return frame?.kind === "action" ? frame.clockSkewMs : 0;
+}
+
+const actionCrypto = (loop: Loop): Crypto =>
+  seededCrypto(
+    () => frames.getStore()?.rng.next() ?? 0,
+    async (operation) => await loop.real(operation),
+    false,
+  );
+
+/** A global that calls see as `seen`, and everything else as it is. */
+function inCalls<T extends object>(real: T, seen: Partial<T>): T {
+  return new Proxy(real, {
+    get: (target, name) => {
+      if (frames.getStore() !== undefined && name in seen) return Reflect.get(seen, name) as unknown;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
 /** Globals of virtual time: for actions, and for the code that drives the simulation. */
 export class VirtualGlobals {
   readonly #loop: Loop;
+  readonly #mayRun: (frame: Frame) => boolean;
   #saved: Globals | null = null;
+  #random = Math.random;
   readonly #overrides: Globals;
   /** Timers that were cleared before their time: their closures are held until then, as in Convex (section 12). */
   readonly clearedTimers = new Map<number, number>();
   #nextTimer = 1;
   readonly #timers = new Map<number, { frame: Frame | undefined; dueAt: number }>();
 
-  constructor(loop: Loop, fetchIn: typeof fetch) {
+  /** @param mayRun - asked when a timer of a call is due. */
+  constructor(loop: Loop, fetchIn: typeof fetch, mayRun: (frame: Frame) => boolean) {
     this.#loop = loop;
+    this.#mayRun = mayRun;
+    const startedAt = loop.now();
     this.#overrides = {
-      Date: withClock(Date, () => Math.floor(loop.now())),
+      Date: withClock(Date, () => Math.floor(loop.now() + clockSkew())),
       setTimeout: (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) =>
         this.#start(callback, ms, args, false),
       setInterval: (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) =>
@@ -168,19 +222,30 @@ export class VirtualGlobals {
       clearTimeout: (id: number) => this.#clear(id),
       clearInterval: (id: number) => this.#clear(id),
       fetch: fetchIn,
+      crypto: inCalls(globalThis.crypto, actionCrypto(loop)),
+      performance: inCalls(
+        globalThis.performance,
+        performanceOf(() => loop.now() - startedAt + clockSkew()),
+      ),
     };
   }
 
   install(): void {
     if (this.#saved !== null) return;
-    this.#saved = Object.fromEntries(Object.keys(this.#overrides).map((name) => [name, world[name]]));
-    Object.assign(world, this.#overrides);
+    this.#saved = {};
+    for (const name in this.#overrides) {
+      this.#saved[name] = world[name];
+      assign(name, this.#overrides[name]);
+    }
+    const { random } = Math;
+    this.#random = random;
+    Math.random = () => frames.getStore()?.rng.next() ?? random();
   }
 
   uninstall(): void {
     if (this.#saved === null) return;
-    for (const [name, value] of Object.entries(this.#saved))
-      if (world[name] === this.#overrides[name]) world[name] = value;
+    for (const name in this.#saved) if (world[name] === this.#overrides[name]) assign(name, this.#saved[name]);
+    Math.random = this.#random;
     this.#saved = null;
   }
 
@@ -189,9 +254,10 @@ export class VirtualGlobals {
     const frame = frames.getStore();
     const run = () => {
       if (!this.#timers.has(id)) return void this.clearedTimers.delete(id);
-      if (repeats) this.#loop.after(Math.max(1, ms), run);
+      const isOver = frame !== undefined && (frame.ended || !this.#mayRun(frame));
+      if (repeats && !isOver) this.#loop.after(Math.max(1, ms), run);
       else this.#timers.delete(id);
-      if (frame?.ended === true) return;
+      if (isOver) return;
       if (frame === undefined) callback(...args);
       else frames.run(frame, () => callback(...args));
     };

@@ -24,6 +24,27 @@ export function resolve(deployment: Deployment, from: Component, args: Record<st
   throw new Error("InvalidFunction: a call names no function.");
 }
 
+/**
+ * Only for tests that are written for convex-test: their own file can have functions, which are there once it is loaded.
+ * Null when there is nothing to load.
+ */
+export function loadTest(
+  deployment: Deployment,
+  from: Component,
+  { name, functionHandle }: Record<string, JSONValue>,
+): Promise<void> | null {
+  if (deployment.loop.mode !== "ambient") return null;
+  const handle = [functionHandle, name].map((text) => writtenHandle(text)).find((written) => written !== null);
+  if (handle !== undefined) return deployment.componentOrNull(handle.componentPath)?.loadTest(handle.name) ?? null;
+  return typeof name === "string" ? from.loadTest(name) : null;
+}
+
+/** A handle that a test has written itself, as those of convex-test look: the component's path and the function's name. */
+function writtenHandle(text: JSONValue | undefined): { componentPath: string; name: string } | null {
+  const [, componentPath, name] = (typeof text === "string" && /^function:\/\/([^;#]*);(.+)$/.exec(text)) || [];
+  return componentPath === undefined || name === undefined ? null : { componentPath, name };
+}
+
 function resolveReference(deployment: Deployment, from: Component, reference: string): ConvexFunction {
   if (reference.startsWith(HANDLE)) return deployment.handles.resolve(reference);
   if (!reference.startsWith(CHILD)) {
@@ -55,6 +76,7 @@ export class Handles {
   readonly #deployment: Deployment;
   readonly #byFunction = new Map<string, string>();
   readonly #byHandle = new Map<string, { componentPath: string; name: string }>();
+  readonly #dropped = new Set<string>();
 
   constructor(deployment: Deployment) {
     this.#deployment = deployment;
@@ -72,10 +94,27 @@ export class Handles {
     return handle;
   }
 
+  /** Takes a handle away for good, as a deploy without its function does. */
+  drop(handle: string): void {
+    this.#dropped.add(handle);
+  }
+
+  #written(handle: string): { componentPath: string; name: string } | undefined {
+    return (this.#deployment.loop.mode === "ambient" ? writtenHandle(handle) : null) ?? undefined;
+  }
+
   resolve(handle: string): ConvexFunction {
-    const target = this.#byHandle.get(handle);
-    const fn = target === undefined ? null : this.#deployment.component(target.componentPath).find(target.name);
+    const target = this.#byHandle.get(handle) ?? this.#written(handle);
+    if (target !== undefined && this.#deployment.faults?.strike("dropHandle:resolve", pathOf(target)))
+      this.drop(handle);
+    const fn =
+      target === undefined || this.#dropped.has(handle)
+        ? null
+        : this.#deployment.component(target.componentPath).find(target.name);
     if (fn === null) throw new Error(`FunctionHandleNotFound: ${handle} leads to no function.`);
     return fn;
   }
 }
+
+const pathOf = ({ componentPath, name }: { componentPath: string; name: string }): string =>
+  componentPath === "" ? name : `${componentPath}/${name}`;

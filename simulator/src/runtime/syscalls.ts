@@ -5,6 +5,7 @@
  * answers; in a transaction operations happen in the order they are asked for.
  */
 import { convexToJson, type JSONValue } from "convex/values";
+import { toNanoseconds } from "../engine/committer.js";
 import type { Deployment } from "../engine/deployment.js";
 import { schedule, cancelJob } from "../scheduler/syscalls.js";
 import * as storage from "../scheduler/storage.js";
@@ -13,7 +14,7 @@ import type { Usage } from "../transaction/limits.js";
 import * as database from "./database.js";
 import { crossing } from "./errors.js";
 import { frames, inOrder, type ActionFrame, type Frame, type TransactionFrame } from "./frame.js";
-import { resolve } from "./references.js";
+import { loadTest, resolve } from "./references.js";
 import { runNested } from "./transactionCalls.js";
 import { textOf } from "./text.js";
 
@@ -28,15 +29,20 @@ export type ConvexGlobal = {
 
 export function convexGlobal(deployment: Deployment): ConvexGlobal {
   return {
-    syscall: (op, text) => JSON.stringify(synchronous(requireFrame(), op, JSON.parse(text) as Args)),
+    syscall: (op, text) => JSON.stringify(synchronous(deployment, requireFrame(), op, JSON.parse(text) as Args)),
     asyncSyscall: (op, text) => {
       const frame = requireFrame();
       if (frame.ended) return NEVER;
       const args = JSON.parse(text) as Args;
       const answer =
         frame.kind === "action"
-          ? inAction(deployment, frame, op, args)
-          : inOrder(frame, () => inTransaction(deployment, frame, op, args));
+          ? deployment.actions.operation(
+              frame,
+              op,
+              async () => await whenLoaded(deployment, frame, args, () => inAction(deployment, frame, op, args)),
+            )
+          : inOrder(frame, () => whenLoaded(deployment, frame, args, () => inTransaction(deployment, frame, op, args)));
+      if (frame.kind !== "action") return inTurn(deployment, frame, answer);
       return answer.then(
         (result) => (frame.ended ? NEVER : result),
         (error: unknown) => {
@@ -45,11 +51,52 @@ export function convexGlobal(deployment: Deployment): ConvexGlobal {
         },
       );
     },
-    jsSyscall: async (op, args) => await storage.jsSyscall(deployment, requireFrame(), op, args),
+    jsSyscall: async (op, args) => {
+      const frame = requireFrame();
+      if (frame.ended) return await NEVER;
+      const work = async () => await storage.jsSyscall(deployment, frame, op, args);
+      if (frame.kind !== "action") return await work();
+      const result = await deployment.actions.operation(frame, op, work);
+      return frame.ended ? await NEVER : result;
+    },
   };
 }
 
 const NEVER: Promise<never> = new Promise(() => undefined);
+
+/**
+ * Answers come when all code has come to rest (section 1.7). As a rule that makes no difference, and takes no turn; but
+ * after a rejection it does: one that nobody waits for by then fails the function, before the next answer.
+ */
+function inTurn(deployment: Deployment, frame: TransactionFrame, answer: Promise<string>): Promise<string> {
+  frame.operations++;
+  const { loop, strict } = deployment;
+  if (strict.turns && loop.mode === "virtual") {
+    const turn = loop.turn();
+    answer = answer.finally(() => turn);
+  }
+  return answer.then(
+    async (result) => {
+      if (frame.settling !== null) await frame.settling;
+      return frame.ended ? NEVER : result;
+    },
+    (error: unknown) => {
+      if (frame.ended) return NEVER;
+      if (loop.mode === "virtual") frame.settling ??= loop.turn().then(() => void (frame.settling = null));
+      throw crossing(error, false);
+    },
+  );
+}
+
+function whenLoaded<T>(
+  deployment: Deployment,
+  { component }: Frame,
+  args: Args,
+  work: () => T | Promise<T>,
+): T | Promise<T> {
+  const loading = loadTest(deployment, component, args);
+  return loading === null ? work() : loading.then(work);
+}
 
 function requireFrame(): Frame {
   const frame = frames.getStore();
@@ -57,7 +104,7 @@ function requireFrame(): Frame {
   return frame;
 }
 
-function synchronous(frame: Frame, op: string, args: Args): JSONValue {
+function synchronous(deployment: Deployment, frame: Frame, op: string, args: Args): JSONValue {
   if (op === "1.0/componentArgument") return {};
   if (frame.kind === "action") throw new Error(`UnknownOperation: Unknown operation ${op}`);
   switch (op) {
@@ -68,7 +115,7 @@ function synchronous(frame: Frame, op: string, args: Args): JSONValue {
     case "1.0/db/normalizeId":
       return database.normalizeId(frame, args);
     case "1.0/getSnapshotTs":
-      return convexToJson(BigInt(frame.transaction.begin) * 100n);
+      return convexToJson(toNanoseconds(deployment.epoch, frame.transaction.begin));
     default:
       throw new Error(`UnknownOperation: Unknown operation ${op}`);
   }

@@ -4,6 +4,7 @@
  */
 import type { JSONValue } from "convex/values";
 import type { Deployment } from "../engine/deployment.js";
+import { ConnectionLost } from "../faults/lifetime.js";
 import type { Component } from "../runtime/component.js";
 
 type Schedule =
@@ -39,17 +40,22 @@ export class Crons {
     });
   }
 
-  async #run(component: Component, { name, args }: CronSpec): Promise<void> {
+  async #run(component: Component, spec: CronSpec): Promise<void> {
+    const { name, args } = spec;
     const fn = component.find(name.replace(/\.js:/, ":"));
     if (fn === null) return;
     this.runs++;
     const attempt = { target: { fn }, args: args[0] ?? {}, identity: null, request: this.#deployment.newRequest() };
+    await this.#deployment.upheaval.whenUp();
+    const { lifetime } = this.#deployment;
     try {
       if (fn.kind === "mutation") {
         await this.#deployment.transactions.runMutation(attempt, Infinity, null, { initialMs: 500, maxMs: 15_000 });
       } else await this.#deployment.actions.run(attempt, Infinity);
-    } catch {
-      // Logged by a deployment; the next run comes all the same.
+    } catch (error) {
+      // Logged by a deployment; the next run comes all the same. A mutation that a restart took away runs again.
+      const isLost = lifetime.ended && !(error instanceof ConnectionLost && error.wasWritten);
+      if (isLost && fn.kind === "mutation") await this.#run(component, spec);
     }
   }
 }

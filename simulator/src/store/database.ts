@@ -5,8 +5,9 @@
  * Invariants: a transaction begins at the newest published timestamp; a commit is checked against every write with a
  * later timestamp than its begin, published or not (section 1.4); writes become visible in the order of timestamps.
  */
+import { Fifo } from "./fifo.js";
 import { IntervalSet } from "./intervals.js";
-import { Table, type Index, type IndexDefinition, type StoredDocument } from "./table.js";
+import { isSame, Table, type Index, type IndexDefinition, type KeyedChange, type StoredDocument } from "./table.js";
 
 export const TICKS_PER_MS = 10_000;
 /** Section 12: rows that were deleted or replaced stay in the index for at least this long. */
@@ -19,18 +20,15 @@ export type Change = {
   readonly after: StoredDocument | null;
 };
 
-export type Write = Change & {
-  /** Keys of both in every index: what read sets are checked against. */
-  readonly keys: ReadonlyArray<readonly [Index, string]>;
-};
+/** With the keys of both in every index: what read sets are checked against. */
+export type Write = Change & KeyedChange;
 
 export type Commit = {
   readonly ts: number;
   /** For messages and reports: the function that wrote. */
   readonly source: string;
+  /** Those of one table follow each other. */
   readonly writes: readonly Write[];
-  /** Index key -> written keys of it. */
-  readonly byIndex: ReadonlyMap<string, readonly string[]>;
   published: boolean;
 };
 
@@ -86,11 +84,18 @@ export class Namespace {
 export class Database {
   readonly namespaces = new Map<string, Namespace>();
   /** Commits that a transaction in flight may have to be checked against, oldest first. */
-  readonly #log: Commit[] = [];
+  readonly #log = new Fifo<Commit>();
+  /** Snapshots in use and how often. They are taken in the order of time, so the first one is the oldest. */
   readonly #begins = new Map<number, number>();
-  /** Keys whose older versions can be dropped once nobody reads them, oldest first. */
-  readonly #garbage: Array<{ ts: number; write: Write }> = [];
-  #garbageHead = 0;
+  /** Writes whose older versions can be dropped once nobody reads them, oldest first. */
+  readonly #stale = new Fifo<{ ts: number; write: Write }>();
+  /** Keys that lead to nothing any more, and can be dropped after the retention of tombstones. */
+  readonly #dead = new Fifo<{ ts: number; table: Table; change: KeyedChange }>();
+  /** What the first insert into a table that no schema declares does: it makes the table, which all depend on. */
+  undeclaredTables: "ignore" | "conflict" | "error" = "ignore";
+  /** Tables that nobody declared and nothing was inserted into yet. */
+  readonly #unmade = new Set<Table>();
+  #lastMade: Conflict | null = null;
   #lastAssigned = 0;
   #published = 0;
 
@@ -113,8 +118,9 @@ export class Database {
 
   /** The first write that hits what was read since `begin`, or null. */
   conflict(begin: number, reads: ReadSet): Conflict | null {
+    if (this.#lastMade !== null && this.#lastMade.commit.ts > begin) return this.#lastMade;
     for (let i = this.#firstAfter(begin); i < this.#log.length; i++) {
-      const commit = this.#log[i] as Commit;
+      const commit = this.#log.at(i) as Commit;
       const hit = hits(commit, reads);
       if (hit !== null) return hit;
     }
@@ -124,6 +130,22 @@ export class Database {
   /** Whether a commit has been made since `begin`, for invariants of tests. */
   commitsSince(begin: number): readonly Commit[] {
     return this.#log.slice(this.#firstAfter(begin));
+  }
+
+  /** A table that no schema declares. Used before anything was inserted into it, it is there for readers alone. */
+  addUndeclared(table: Table): void {
+    if (this.undeclaredTables !== "ignore") this.#unmade.add(table);
+  }
+
+  /** Whether an insert into the table is the first one, and the table is not declared. */
+  isUnmade(table: Table): boolean {
+    return this.#unmade.has(table);
+  }
+
+  #make(commit: Commit): void {
+    for (const { table, id } of commit.writes) {
+      if (this.#unmade.delete(table)) this.#lastMade = { index: "_tables", table, documentId: id, commit };
+    }
   }
 
   /**
@@ -138,27 +160,28 @@ export class Database {
   ): Commit {
     const ts = Math.max(this.#published + 1, Math.floor(now), this.#lastAssigned + 1);
     this.#lastAssigned = ts;
-    const byIndex = new Map<string, string[]>();
     const writes = changes.map(({ table, id, before, after: unstamped }): Write => {
       const after = unstamped === null ? null : stamp(unstamped, ts);
-      const keys = [...(before === null ? [] : table.keysOf(before)), ...(after === null ? [] : table.keysOf(after))];
-      for (const [index, key] of keys) {
-        const list = byIndex.get(index.key);
-        if (list === undefined) byIndex.set(index.key, [key]);
-        else list.push(key);
-      }
-      return { table, id, before, after, keys };
+      const oldKeys = before === null ? null : table.keysOf(before);
+      const newKeys = after === null ? null : table.keysOf(after);
+      return { table, id, before, after, oldKeys, newKeys };
     });
-    const commit: Commit = { ts, source, writes, byIndex, published: false };
+    const commit: Commit = { ts, source, writes, published: false };
+    if (this.#unmade.size > 0) this.#make(commit);
     this.#log.push(commit);
     return commit;
+  }
+
+  /** Takes back a commit that was never published. */
+  discard(commit: Commit): void {
+    this.#log.remove(commit);
   }
 
   /** Makes a commit visible. The caller publishes in the order of timestamps. */
   publish(commit: Commit): void {
     for (const write of commit.writes) {
-      write.table.apply(write.id, write.before, write.after, commit.ts);
-      if (write.before !== null) this.#garbage.push({ ts: commit.ts, write });
+      write.table.put(write, commit.ts);
+      if (write.before !== null) this.#stale.push({ ts: commit.ts, write });
     }
     commit.published = true;
     this.#published = commit.ts;
@@ -174,35 +197,23 @@ export class Database {
     return { versions, commits: this.#log.length };
   }
 
-  #oldestBegin(): number {
-    let oldest = this.#published;
-    for (const begin of this.#begins.keys()) if (begin < oldest) oldest = begin;
-    return oldest;
-  }
-
   #collect(now: number): void {
-    const oldest = this.#oldestBegin();
-    let done = 0;
-    while (
-      done < this.#log.length &&
-      (this.#log[done] as Commit).ts <= oldest &&
-      (this.#log[done] as Commit).published
-    ) {
-      done++;
+    const oldest = this.#begins.keys().next().value ?? this.#published;
+    for (let first = this.#log.at(0); first?.published === true && first.ts <= oldest; first = this.#log.at(0)) {
+      this.#log.shift();
     }
-    // In batches: taking entries off the front one by one would move the whole list each time.
-    if (done > 1_000 || done === this.#log.length) this.#log.splice(0, done);
-
+    for (let first = this.#stale.at(0); first !== undefined && first.ts <= oldest; first = this.#stale.at(0)) {
+      this.#stale.shift();
+      const { ts, write } = first;
+      const { table, id, oldKeys, newKeys } = write;
+      table.cut(write, oldest);
+      // Without the documents: tombstones stay for long.
+      if (!isSame(oldKeys, newKeys)) this.#dead.push({ ts, table, change: { id, after: null, oldKeys, newKeys } });
+    }
     const horizon = Math.min(oldest, now - TOMBSTONE_MS * TICKS_PER_MS);
-    while (this.#garbageHead < this.#garbage.length) {
-      const { ts, write } = this.#garbage[this.#garbageHead] as { ts: number; write: Write };
-      if (ts > horizon) break;
-      write.table.collect(write.id, write.keys, horizon);
-      this.#garbageHead++;
-    }
-    if (this.#garbageHead > 10_000 && this.#garbageHead * 2 > this.#garbage.length) {
-      this.#garbage.splice(0, this.#garbageHead);
-      this.#garbageHead = 0;
+    for (let first = this.#dead.at(0); first !== undefined && first.ts <= horizon; first = this.#dead.at(0)) {
+      this.#dead.shift();
+      first.table.bury(first.change, horizon);
     }
   }
 
@@ -211,7 +222,7 @@ export class Database {
     let high = this.#log.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#log[middle] as Commit).ts <= begin) low = middle + 1;
+      if ((this.#log.at(middle) as Commit).ts <= begin) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -219,14 +230,25 @@ export class Database {
 }
 
 function hits(commit: Commit, reads: ReadSet): Conflict | null {
-  for (const [index, keys] of commit.byIndex) {
-    const intervals = reads.get(index);
-    if (intervals === undefined) continue;
-    for (const key of keys) {
-      if (!intervals.has(key)) continue;
-      const write = commit.writes.find((one) => one.keys.some(([at, k]) => at.key === index && k === key)) as Write;
-      return { index, table: write.table, documentId: write.id, commit };
+  const { writes } = commit;
+  for (let from = 0, to = 0; from < writes.length; from = to) {
+    const { table } = writes[from] as Write;
+    while (writes[to]?.table === table) to++;
+    for (let i = 0; i < table.list.length; i++) {
+      const index = (table.list[i] as Index).key;
+      const intervals = reads.get(index);
+      if (intervals === undefined) continue;
+      for (let at = from; at < to; at++) {
+        const { id, oldKeys, newKeys } = writes[at] as Write;
+        if (isRead(intervals, oldKeys?.[i]) || isRead(intervals, newKeys?.[i])) {
+          return { index, table, documentId: id, commit };
+        }
+      }
     }
   }
   return null;
+}
+
+function isRead(intervals: IntervalSet, key: string | undefined): boolean {
+  return key !== undefined && intervals.has(key);
 }

@@ -1,8 +1,10 @@
 /**
  * One table: every version of its documents that somebody may still read, in every index.
  *
- * Owns: MVCC. A key of an index leads to a chain of versions, newest last; a version without a document is a tombstone.
- * Invariants: a read at a timestamp sees exactly the newest versions at or before it; chains are cut only below a
+ * Owns: MVCC. A key of an index leads to a row: its versions, newest first; one without a document is a tombstone. A
+ * document has one row, which all its keys share until one of them changes: most documents are one row and one version.
+ * The index by_id is filled when it is first scanned: as a rule documents are got by id, and that takes no order.
+ * Invariants: a read at a timestamp sees exactly the newest versions at or before it; versions are cut only below a
  * timestamp that no transaction can begin at any more; a tombstone stays for its retention, and scans that pass it say
  * so (section 12 of the execution model).
  */
@@ -25,8 +27,11 @@ export type StoredDocument = {
   readonly bytes: number;
 };
 
-export type Version = { readonly ts: number; readonly document: StoredDocument | null };
-type Chain = Version[];
+type Version = { readonly ts: number; readonly document: StoredDocument | null; older: Version | null };
+/** `isShared`: every key of the document leads here. */
+type Row = { newest: Version; isShared: boolean };
+/** A document and the key it was found by. */
+export type Found = readonly [key: string, document: StoredDocument];
 
 export type IndexDefinition = { readonly name: string; readonly fields: readonly string[] };
 export type Index = {
@@ -39,43 +44,61 @@ export type Index = {
   readonly isUserDefined: boolean;
   /** Unique in the deployment: what read sets and write sets name it by. */
   readonly key: string;
-  readonly tree: BTree<string, Chain>;
+  readonly tree: BTree<string, Row>;
 };
 
 export const BY_ID = "by_id";
 export const BY_CREATION_TIME = "by_creation_time";
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const compare = (a: string, b: string): number => (a < b ? -1 : a === b ? 0 : 1);
+
+/** What one commit does to one document, with its keys in every index before and after. */
+export type KeyedChange = {
+  readonly id: string;
+  readonly after: StoredDocument | null;
+  readonly oldKeys: readonly string[] | null;
+  readonly newKeys: readonly string[] | null;
+};
+
+/** What an iterator puts each entry into. One iteration at a time is between its first and last entry. */
+const PAIR: [string, Row] = ["", { newest: { ts: 0, document: null, older: null }, isShared: false }];
 
 export class Table {
   readonly name: string;
   readonly number: number;
+  /** Its rows are the deployment's own: no limit of a transaction counts them, and nobody pays for them. */
+  readonly isSystem: boolean;
   /** "component path/table": unique in the deployment. */
   readonly path: string;
+  /** What one of its documents is called in messages. */
+  readonly what: string;
   readonly indexes: ReadonlyMap<string, Index>;
-  readonly #list: readonly Index[];
-  readonly #documents = new Map<string, Chain>();
-  readonly #byId: Index;
+  /** In the order in which keys are listed. */
+  readonly list: readonly Index[];
+  readonly #rows = new Map<string, Row>();
+  /** 0 when the index by_id is filled. It is the first one in the list. */
+  #firstFilled = 1;
 
   constructor(path: string, name: string, tableNumber: number, indexes: readonly IndexDefinition[]) {
     this.name = name;
     this.number = tableNumber;
+    this.isSystem = name.startsWith("_");
     this.path = path;
+    this.what = `A document of table "${name}"`;
     const make = (indexName: string, fields: readonly string[], isUserDefined: boolean): Index => ({
       name: indexName,
       fields,
       paths: fields.map((field) => field.split(".")),
       isUserDefined,
       key: `${path}.${indexName}`,
-      tree: new BTree<string, Chain>(undefined, compare),
+      tree: new BTree<string, Row>(undefined, compare),
     });
-    this.#byId = make(BY_ID, [], false);
-    this.#list = [
-      this.#byId,
+    this.list = [
+      make(BY_ID, [], false),
       make(BY_CREATION_TIME, ["_creationTime"], false),
       ...indexes.map((index) => make(index.name, [...index.fields, "_creationTime"], true)),
     ];
-    this.indexes = new Map(this.#list.map((index) => [index.name, index]));
+    this.indexes = new Map(this.list.map((index) => [index.name, index]));
   }
 
   index(name: string): Index | undefined {
@@ -84,26 +107,81 @@ export class Table {
 
   /** The version of a document that a transaction of this begin sees. */
   get(id: string, begin: number): StoredDocument | null {
-    const chain = this.#documents.get(id);
-    return chain === undefined ? null : visible(chain, begin);
+    const row = this.#rows.get(id);
+    return row === undefined ? null : visible(row, begin);
   }
 
-  /** Keys of a document in every index of the table. */
-  keysOf(document: StoredDocument): Array<readonly [Index, string]> {
-    return this.#list.map((index) => [index, keyIn(index, document)]);
+  /** Keys of a document in every index, in the order of the indexes. */
+  keysOf(document: StoredDocument): string[] {
+    return this.list.map((index) => keyIn(index, document));
   }
 
-  /** Writes one document's change: `before` is the newest version. */
-  apply(id: string, before: StoredDocument | null, after: StoredDocument | null, ts: number): void {
-    push(this.#documents, id, { ts, document: after });
-    for (const index of this.#list) {
-      const newKey = after === null ? null : keyIn(index, after);
-      if (before !== null) {
-        const oldKey = keyIn(index, before);
-        if (oldKey !== newKey) pushTree(index.tree, oldKey, { ts, document: null });
+  /** Writes one document's change: `before` is the newest version; the keys are those of {@link keysOf}. */
+  put({ id, after, oldKeys, newKeys }: KeyedChange, ts: number): void {
+    const row = this.#rows.get(id);
+    if (row === undefined) {
+      const fresh: Row = { newest: { ts, document: after, older: null }, isShared: true };
+      this.#rows.set(id, fresh);
+      for (let i = this.#firstFilled; i < this.list.length; i++) {
+        this.#tree(i).set((newKeys ?? oldKeys)?.[i] as string, fresh);
       }
-      if (newKey !== null) pushTree(index.tree, newKey, { ts, document: after });
+      return;
     }
+    if (row.isShared && oldKeys !== null && newKeys !== null && !isSame(oldKeys, newKeys)) this.#part(row, oldKeys);
+    row.newest = { ts, document: after, older: row.newest };
+    if (row.isShared) return;
+    for (let i = 1; i < this.list.length; i++) {
+      const tree = this.#tree(i);
+      const oldKey = oldKeys?.[i];
+      const newKey = newKeys?.[i];
+      if (oldKey !== undefined && oldKey !== newKey) add(tree, oldKey, ts, null);
+      if (newKey !== undefined) add(tree, newKey, ts, after);
+    }
+  }
+
+  /** From now on each key has a row of its own, with what is known so far. In by_id the key never changes. */
+  #part(row: Row, keys: readonly string[]): void {
+    row.isShared = false;
+    for (let i = 1; i < this.list.length; i++) {
+      this.#tree(i).set(keys[i] as string, { newest: copy(row.newest), isShared: false });
+    }
+  }
+
+  #tree(i: number): BTree<string, Row> {
+    return (this.list[i] as Index).tree;
+  }
+
+  #filled({ name, tree }: Index): BTree<string, Row> {
+    if (name === BY_ID && this.#firstFilled > 0) {
+      for (const [id, row] of this.#rows) tree.set(encodeKey([id]), row);
+      this.#firstFilled = 0;
+    }
+    return tree;
+  }
+
+  /** The first rows of a range of an index, as {@link scan} gives them. */
+  page(
+    index: Index,
+    start: string,
+    end: string,
+    order: "asc" | "desc",
+    begin: number,
+    limit: number,
+    onTombstone: () => void,
+  ): Found[] {
+    const found: Found[] = [];
+    const tree = this.#filled(index);
+    const entries = order === "asc" ? tree.entries(start, PAIR) : tree.entriesReversed(end, PAIR);
+    for (let entry = entries.next(); entry.done !== true; entry = entries.next()) {
+      const [key, row] = entry.value;
+      if (order === "asc" ? key >= end : key < start) break;
+      if (key >= end) continue;
+      const document = visible(row, begin);
+      if (document === null) {
+        if (wasThere(row, begin)) onTombstone();
+      } else if (found.push([key, document]) >= limit) break;
+    }
+    return found;
   }
 
   /**
@@ -117,40 +195,56 @@ export class Table {
     order: "asc" | "desc",
     begin: number,
     onTombstone: () => void,
-  ): Generator<readonly [key: string, document: StoredDocument]> {
-    const entries = order === "asc" ? index.tree.entries(start) : index.tree.entriesReversed(end);
-    for (const [key, chain] of entries) {
+  ): Generator<Found> {
+    const tree = this.#filled(index);
+    const entries = order === "asc" ? tree.entries(start) : tree.entriesReversed(end);
+    for (const [key, row] of entries) {
       if (order === "asc" ? key >= end : key < start) return;
       if (key >= end) continue;
-      const document = visible(chain, begin);
+      const document = visible(row, begin);
       if (document !== null) yield [key, document];
-      else onTombstone();
+      else if (wasThere(row, begin)) onTombstone();
     }
   }
 
-  /** Cuts what nobody can read any more of one document's keys. `horizon`: the oldest begin that is still in use. */
-  collect(id: string, keys: ReadonlyArray<readonly [Index, string]>, horizon: number): void {
-    const chain = this.#documents.get(id);
-    if (chain !== undefined && cut(chain, horizon)) this.#documents.delete(id);
-    for (const [index, key] of keys) {
-      const versions = index.tree.get(key);
-      if (versions !== undefined && cut(versions, horizon)) index.tree.delete(key);
+  /** Cuts versions of one document that nobody can read any more. `horizon`: the oldest begin that is still in use. */
+  cut({ id, oldKeys, newKeys }: KeyedChange, horizon: number): void {
+    const row = this.#rows.get(id);
+    if (row === undefined) return;
+    cut(row, horizon);
+    if (row.isShared) return;
+    for (let i = 1; i < this.list.length; i++) {
+      const tree = this.#tree(i);
+      const oldKey = oldKeys?.[i];
+      const newKey = newKeys?.[i];
+      if (newKey !== undefined) cut(tree.get(newKey), horizon);
+      if (oldKey !== undefined && oldKey !== newKey) cut(tree.get(oldKey), horizon);
+    }
+  }
+
+  /** Takes away what the change left dead, once nothing but a tombstone from before the horizon is there. */
+  bury({ id, oldKeys, newKeys }: KeyedChange, horizon: number): void {
+    if (isDead(this.#rows.get(id), horizon)) this.#rows.delete(id);
+    for (let i = this.#firstFilled; i < this.list.length; i++) {
+      const key = oldKeys?.[i];
+      if (key === undefined || key === newKeys?.[i]) continue;
+      const tree = this.#tree(i);
+      if (isDead(tree.get(key), horizon)) tree.delete(key);
     }
   }
 
   /** Versions that are held, for the bound on memory. */
   get versionCount(): number {
     let count = 0;
-    for (const chain of this.#documents.values()) count += chain.length;
+    for (const row of this.#rows.values()) {
+      for (let version: Version | null = row.newest; version !== null; version = version.older) count++;
+    }
     return count;
   }
 
   /** All documents of the newest snapshot. */
   *documents(): Generator<StoredDocument> {
-    for (const chain of this.#documents.values()) {
-      const newest = chain.at(-1)?.document ?? null;
-      if (newest !== null) yield newest;
-    }
+    for (const { newest } of this.#rows.values()) if (newest.document !== null) yield newest.document;
   }
 }
 
@@ -179,31 +273,43 @@ export function prefixRange(parts: readonly (Value | undefined)[]): [start: stri
   return [prefix, prefix + AFTER];
 }
 
-function visible(chain: Chain, begin: number): StoredDocument | null {
-  for (let i = chain.length - 1; i >= 0; i--) {
-    const version = chain[i] as Version;
+/** Of a row without a visible document: whether it was there once, and is not merely newer than the snapshot. */
+function wasThere({ newest }: Row, begin: number): boolean {
+  let version: Version | null = newest;
+  while (version !== null && version.ts > begin) version = version.older;
+  return version !== null;
+}
+
+function visible({ newest }: Row, begin: number): StoredDocument | null {
+  for (let version: Version | null = newest; version !== null; version = version.older) {
     if (version.ts <= begin) return version.document;
   }
   return null;
 }
 
-function push(chains: Map<string, Chain>, key: string, version: Version): void {
-  const chain = chains.get(key);
-  if (chain === undefined) chains.set(key, [version]);
-  else chain.push(version);
+function add(tree: BTree<string, Row>, key: string, ts: number, document: StoredDocument | null): void {
+  const row = tree.get(key);
+  if (row === undefined) tree.set(key, { newest: { ts, document, older: null }, isShared: false });
+  else row.newest = { ts, document, older: row.newest };
 }
 
-function pushTree(tree: BTree<string, Chain>, key: string, version: Version): void {
-  const chain = tree.get(key);
-  if (chain === undefined) tree.set(key, [version]);
-  else chain.push(version);
+function copy(version: Version): Version {
+  return { ...version, older: version.older === null ? null : copy(version.older) };
 }
 
-/** Drops versions below the newest at or before the horizon. True when all that is left is a tombstone from before it. */
-function cut(chain: Chain, horizon: number): boolean {
-  let keep = 0;
-  while (keep + 1 < chain.length && (chain[keep + 1] as Version).ts <= horizon) keep++;
-  if (keep > 0) chain.splice(0, keep);
-  const only = chain.length === 1 ? chain[0] : undefined;
-  return only !== undefined && only.document === null && only.ts <= horizon;
+export function isSame(a: readonly string[] | null, b: readonly string[] | null): boolean {
+  if (a === null || b === null) return a === b;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Drops versions below the newest at or before the horizon. */
+function cut(row: Row | undefined, horizon: number): void {
+  let version: Version | null = row?.newest ?? null;
+  while (version !== null && version.ts > horizon) version = version.older;
+  if (version !== null) version.older = null;
+}
+
+function isDead(row: Row | undefined, horizon: number): boolean {
+  return row !== undefined && row.newest.document === null && row.newest.ts <= horizon;
 }

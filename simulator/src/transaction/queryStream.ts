@@ -6,7 +6,7 @@
  * whole range.
  */
 import { AFTER } from "../values/keys.js";
-import { BY_CREATION_TIME, type Index, type StoredDocument, type Table } from "../store/table.js";
+import { BY_CREATION_TIME, type Found, type Index, type StoredDocument, type Table } from "../store/table.js";
 import { evaluateFilter, type FilterExpression } from "./filter.js";
 import { rangeOf, type RangeExpression } from "./range.js";
 import type { Transaction } from "./transaction.js";
@@ -21,8 +21,6 @@ export type QueryJson = { source: QuerySource; operators: readonly QueryOperator
 const PAGE = 100;
 const AFTER_KEY = "\0";
 
-type Row = readonly [key: string, document: StoredDocument];
-
 export class QueryStream {
   readonly #transaction: Transaction;
   readonly table: Table;
@@ -33,7 +31,7 @@ export class QueryStream {
   /** What is not read yet: [start, end). */
   #start: string;
   #end: string;
-  #buffer: Row[] = [];
+  #buffer: Found[] = [];
   #at = 0;
   #fetchedAll = false;
   #done = false;
@@ -76,7 +74,7 @@ export class QueryStream {
     return this.nextRow()?.[1] ?? null;
   }
 
-  nextRow(): Row | null {
+  nextRow(): Found | null {
     while (!this.#done) {
       const row = this.#pull();
       if (row === null) {
@@ -94,7 +92,7 @@ export class QueryStream {
     return this.#done;
   }
 
-  #pull(): Row | null {
+  #pull(): Found | null {
     if (this.#at === this.#buffer.length) {
       if (this.#fetchedAll) return null;
       this.#fetch();
@@ -105,14 +103,9 @@ export class QueryStream {
 
   #fetch(): void {
     const size = Math.min(PAGE, this.#limitLeft());
-    this.#buffer = [];
+    this.#buffer = this.#transaction.page(this.table, this.#index, this.#start, this.#end, this.#order, size);
     this.#at = 0;
-    const rows = this.#transaction.rows(this.table, this.#index, this.#start, this.#end, this.#order);
-    for (const row of rows) {
-      this.#buffer.push(row);
-      if (this.#buffer.length >= size) return;
-    }
-    this.#fetchedAll = true;
+    this.#fetchedAll = this.#buffer.length < size;
   }
 
   /** Rows that a limit still lets through, where nothing stands before it. */
@@ -121,7 +114,7 @@ export class QueryStream {
     return first !== undefined && "limit" in first ? Math.max(1, this.#left[0] as number) : PAGE;
   }
 
-  #consume([key, document]: Row): void {
+  #consume([key, document]: Found): void {
     const transaction = this.#transaction;
     if (this.#order === "asc") {
       transaction.record(this.#index, this.#start, key + AFTER_KEY);

@@ -8,9 +8,19 @@
 import { convexToJson, getDocumentSize, jsonToConvex, type JSONValue } from "convex/values";
 import { checkDocument } from "../values/check.js";
 import { encodeKey } from "../values/keys.js";
+import { textOfValue } from "../values/text.js";
 import type { Change, Database } from "../store/database.js";
 import { IntervalSet } from "../store/intervals.js";
-import { BTree, BY_ID, keyIn, type Fields, type Index, type StoredDocument, type Table } from "../store/table.js";
+import {
+  BTree,
+  BY_ID,
+  keyIn,
+  type Fields,
+  type Found,
+  type Index,
+  type StoredDocument,
+  type Table,
+} from "../store/table.js";
 import { Meter, TRANSACTION_LIMITS, type Usage } from "./limits.js";
 
 /** Rows read and written, and their bytes, as they are billed (section 5). */
@@ -21,6 +31,12 @@ type Pending = {
   /** Of the indexes that were scanned since the first write: the new documents by key. */
   readonly overlays: Map<Index, BTree<string, StoredDocument>>;
 };
+
+/** For checkers: told of the rows that a transaction gets to see, and of those it has written to, undone or not. */
+export interface Witness {
+  saw(table: Table, document: StoredDocument): void;
+  touched(table: Table, id: string): void;
+}
 
 export type Savepoint = { readonly length: number; readonly documentsWritten: number; readonly bytesWritten: number };
 
@@ -33,10 +49,14 @@ export class Transaction {
   readonly reads = new Map<string, IntervalSet>();
   /** By component path. */
   readonly costs = new Map<string, Cost>();
+  witness: Witness | null = null;
+  /** The job whose run this transaction is, if it is one's. */
+  ownJob: string | null = null;
   /** Dead rows that scans had to pass. */
   tombstones = 0;
   readonly #pending = new Map<Table, Pending>();
   readonly #undo: Array<() => void> = [];
+  readonly #onTombstone = (): void => void this.tombstones++;
   #creationTime: number;
 
   constructor(
@@ -85,11 +105,21 @@ export class Transaction {
     if (intervals.size !== before) this.meter.add("databaseQueries", intervals.size - before);
   }
 
+  /** The deployment's own look at a row: recorded, but no read of the function. */
+  look(table: Table, id: string): StoredDocument | null {
+    this.recordPoint(table, id);
+    return this.peek(table, id);
+  }
+
   /** @param keyBytes - length of the row's key, of an index that the user defined. */
-  chargeRead(table: Table, { bytes }: StoredDocument, keyBytes: number): void {
-    const cost = this.costOf(table);
-    cost.documentsRead++;
-    cost.bytesRead += bytes + keyBytes;
+  chargeRead(table: Table, document: StoredDocument, keyBytes: number): void {
+    const { bytes } = document;
+    this.witness?.saw(table, document);
+    if (!table.isSystem) {
+      const cost = this.costOf(table);
+      cost.documentsRead++;
+      cost.bytesRead += bytes + keyBytes;
+    }
     this.meter.add("documentsRead", 1);
     this.meter.add("bytesRead", bytes + keyBytes);
   }
@@ -104,17 +134,24 @@ export class Transaction {
     return cost;
   }
 
+  /** The first of {@link rows}. */
+  page(table: Table, index: Index, start: string, end: string, order: "asc" | "desc", limit: number): Found[] {
+    if (this.#hasWritten(table)) {
+      const found: Found[] = [];
+      for (const row of this.rows(table, index, start, end, order)) if (found.push(row) >= limit) break;
+      return found;
+    }
+    return table.page(index, start, end, order, this.begin, limit, this.#onTombstone);
+  }
+
+  #hasWritten(table: Table): boolean {
+    return (this.#pending.get(table)?.changes.size ?? 0) > 0;
+  }
+
   /** Rows of an index in order, as they are now; nothing is recorded or charged. */
-  *rows(
-    table: Table,
-    index: Index,
-    start: string,
-    end: string,
-    order: "asc" | "desc",
-  ): Generator<readonly [key: string, document: StoredDocument]> {
-    const onTombstone = () => void this.tombstones++;
+  *rows(table: Table, index: Index, start: string, end: string, order: "asc" | "desc"): Generator<Found> {
     const pending = this.#pending.get(table);
-    const stored = table.scan(index, start, end, order, this.begin, onTombstone);
+    const stored = table.scan(index, start, end, order, this.begin, this.#onTombstone);
     if (pending === undefined || pending.changes.size === 0) {
       yield* stored;
       return;
@@ -148,37 +185,42 @@ export class Transaction {
   // ── Writing ──
 
   insert(table: Table, id: string, fields: Fields): StoredDocument {
-    const document = this.build(table, { ...fields, _id: id, _creationTime: this.nextCreationTime() });
+    const document = this.build(table, { _creationTime: this.nextCreationTime(), _id: id, ...fields });
     this.write(table, id, document);
     return document;
   }
 
   /** Null when there is no such document. A value that changes nothing writes nothing (section 1.3). */
   update(table: Table, id: string, change: (old: Fields) => Fields): { old: StoredDocument } | null {
-    const old = this.get(table, id);
+    const old = this.#read(table, id);
     if (old === null) return null;
     const { _id, _creationTime } = old.value;
     const document = this.build(table, { ...change(old.value), _id, _creationTime });
     if (document.json !== old.json) this.write(table, id, document);
-    else this.countWrite(0);
+    else this.#countWrite(table, 0);
     return { old };
   }
 
   remove(table: Table, id: string): StoredDocument | null {
-    const old = this.get(table, id);
+    const old = this.#read(table, id);
     if (old !== null) this.write(table, id, null);
     return old;
   }
 
+  #read(table: Table, id: string): StoredDocument | null {
+    return table.isSystem ? this.look(table, id) : this.get(table, id);
+  }
+
   build(table: Table, value: Fields): StoredDocument {
-    checkDocument(value, `A document of table "${table.name}"`);
-    const id = value._id as string;
-    const json = JSON.stringify(sortFields(convexToJson(value)));
-    return { id, value, json, bytes: getDocumentSize(value as Parameters<typeof getDocumentSize>[0]) };
+    const bytes = table.isSystem
+      ? getDocumentSize(value as Parameters<typeof getDocumentSize>[0])
+      : checkDocument(value, table.what);
+    return { id: value._id as string, value, json: textOfValue(value), bytes };
   }
 
   write(table: Table, id: string, after: StoredDocument | null): void {
-    this.countWrite(after?.bytes ?? 0);
+    this.witness?.touched(table, id);
+    this.#countWrite(table, after?.bytes ?? 0);
     const pending = this.#pendingOf(table);
     const earlier = pending.changes.get(id);
     const before = earlier === undefined ? table.get(id, this.begin) : earlier.before;
@@ -189,7 +231,8 @@ export class Transaction {
     });
   }
 
-  countWrite(bytes: number): void {
+  #countWrite({ isSystem }: Table, bytes: number): void {
+    if (isSystem) return;
     this.meter.add("documentsWritten", 1);
     this.meter.add("bytesWritten", bytes);
   }
@@ -245,11 +288,12 @@ export class Transaction {
   /** Adds what the commit of these changes costs: each document once, and its keys in every index of the user. */
   chargeWrites(changes: readonly Change[]): void {
     for (const { table, after } of changes) {
+      if (table.isSystem) continue;
       const cost = this.costOf(table);
       cost.documentsWritten++;
       if (after === null) continue;
       cost.bytesWritten += after.bytes;
-      for (const [index, key] of table.keysOf(after)) if (index.isUserDefined) cost.bytesWritten += key.length;
+      for (const index of table.list) if (index.isUserDefined) cost.bytesWritten += keyIn(index, after).length;
     }
   }
 }
@@ -273,21 +317,11 @@ function* ownRows(
   start: string,
   end: string,
   order: "asc" | "desc",
-): Generator<readonly [string, StoredDocument]> {
+): Generator<Found> {
   for (const [key, document] of order === "asc" ? overlay.entries(start) : overlay.entriesReversed(end)) {
     if (order === "asc" ? key >= end : key < start) return;
     if (key < end) yield [key, document];
   }
-}
-
-/** Objects rest with their fields in order, at every level: so equal documents have equal texts. */
-function sortFields(json: JSONValue): JSONValue {
-  if (typeof json !== "object" || json === null) return json;
-  if (Array.isArray(json)) return json.map(sortFields);
-  const object = json as Record<string, JSONValue>;
-  const sorted: Record<string, JSONValue> = {};
-  for (const key of Object.keys(object).sort()) sorted[key] = sortFields(object[key] as JSONValue);
-  return sorted;
 }
 
 const DOUBLE = new Float64Array(1);

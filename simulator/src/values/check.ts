@@ -18,6 +18,7 @@ const MAX_VALUE_BYTES = 2 ** 24;
 const MAX_ARRAY_LENGTH = 8192;
 const MAX_FIELDS = 1024;
 const MAX_FIELD_NAME_LENGTH = 1024;
+const UNDERSCORE = 0x5f;
 const SYSTEM_FIELDS: ReadonlySet<string> = new Set(["_id", "_creationTime"]);
 
 /** One to 1024 printable ASCII characters, the first of which is no dollar sign. */
@@ -31,18 +32,21 @@ interface Problem {
   readonly path: string;
 }
 
-/** Throws unless the value can be stored as a document; `what` begins the message. Fields set to `undefined` are none. */
-export function checkDocument(value: unknown, what: string): void {
+/**
+ * Throws unless the value can be stored as a document; `what` begins the message. Fields set to `undefined` are none.
+ * @returns its size.
+ */
+export function checkDocument(value: unknown, what: string): number {
   if (!isPlainObject(value)) throw new Error(`${what}: a document must be an object, found ${nameOf(value)}.`);
-  for (const name of Object.keys(value)) {
-    if (name.startsWith("_") && !SYSTEM_FIELDS.has(name) && value[name] !== undefined) {
+  for (const name in value) {
+    if (name.charCodeAt(0) === UNDERSCORE && Object.hasOwn(value, name) && !SYSTEM_FIELDS.has(name) && value[name] !== undefined) {
       throw new Error(
         `${what}: Field '${name}' starts with an underscore, which is only allowed for system fields like '_id'.`,
       );
     }
   }
   refuse(problemOf(value, DOCUMENT, 1), what);
-  checkSize(getDocumentSize(value as Record<string, Value>), MAX_DOCUMENT_BYTES, what);
+  return checkSize(getDocumentSize(value as Record<string, Value>), MAX_DOCUMENT_BYTES, what);
 }
 
 /** Throws unless the value can be an argument or a result of a function; `what` begins the message. */
@@ -57,8 +61,8 @@ function refuse(problem: Problem | null, what: string): void {
   throw new Error(`${what}: ${problem.text}${at}.`);
 }
 
-function checkSize(size: number, max: number, what: string): void {
-  if (size <= max) return;
+function checkSize(size: number, max: number, what: string): number {
+  if (size <= max) return size;
   throw new Error(`${what}: Value is too large (${size} bytes > maximum size ${max} bytes).`);
 }
 

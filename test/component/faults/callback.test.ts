@@ -7,6 +7,7 @@ import { HOUR, MAX_CALLBACK_ATTEMPTS, MINUTE, SECOND } from "../../../src/shared
 import { expectCleansUp } from "../../support/faultChecks.js";
 import { startWorld, type World } from "../../support/faults.js";
 import { api, preload, runUntil } from "../../support/harness.js";
+import { functionOf } from "../../support/inside.js";
 
 beforeAll(preload);
 
@@ -132,7 +133,7 @@ test("a delivery whose job was removed by hand is made up for", async () => {
   await runUntil(async () => {
     removed += await world.within("shardflow", async (ctx) => {
       const jobs = await ctx.db.system.query("_scheduled_functions").collect();
-      const due = jobs.filter(({ name, state }) => name === "outbox:deliver" && state.kind === "pending");
+      const due = jobs.filter((job) => functionOf(job) === "outbox:deliver" && job.state.kind === "pending");
       for (const { _id } of due) await ctx.scheduler.cancel(_id);
       return due.length;
     });

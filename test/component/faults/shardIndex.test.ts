@@ -1,6 +1,7 @@
 /**
  * Rows whose shard index is none: each is treated as one of shard 0, with a warning, wherever its shard is needed; and
- * on shard 0 nothing of a stranger is touched, although ids repeat across shards.
+ * on shard 0 nothing of a stranger is touched, even by one whose workflow has the same id. (convex-test counts ids in
+ * every component alike, so they repeat across shards; Convex draws them at random.)
  */
 import type { GenericId, Value } from "convex/values";
 import { beforeAll, expect, test } from "vitest";
@@ -59,12 +60,12 @@ async function startWithStranger() {
       await world.untilQuiet();
       expect((await world.describe(stranger)).status).toBe("succeeded");
     },
-    /** The workflow of the others has the id of the stranger's: only its arguments tell them apart. */
+    /** Where ids are counted, the workflow of the others has the id of the stranger's: only its arguments tell them apart. */
     expectSameId: async () => {
       const [ours] = await world.rows("shardflow/shard2/workflows");
-      expect(ours?._id).toBe(theirs?._id);
+      expect(ours?._id === theirs?._id).toBe(/^0+\d+workflows$/.test(String(theirs?._id)));
     },
-    /** Ids repeat: the last workflow of the others had the id that the stranger's has on its shard. */
+    /** As if ids had repeated: the last workflow of the others had the id that the stranger's has on its shard. */
     repeatId: async () => {
       const positions = await world.rows("shardflow/positions");
       await world.within("shardflow", async ({ db }) => {
