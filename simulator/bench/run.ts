@@ -69,7 +69,7 @@ async function measureAll(sections: ReadonlySet<Section>, progress: (text: strin
   if (sections.has("workflows")) add(await compare("workflows", 0, { simulator: 20, "convex-test": 20 }));
   if (!sections.has("memory")) return { comparisons, churn: [], million: null };
   const measured = new Measured("simulator");
-  const churn = await measured.memory({ do: "churn", writes: 2_000_000, steps: 4 });
+  const churn = await measured.memory({ do: "churn", writes: 1_000_000, steps: 4 });
   measured.stop();
   progress("churn");
   const large = new Measured("simulator");

@@ -49,8 +49,8 @@ const functions = {
   begin: mutationGeneric({
     args: {},
     handler: async (ctx) => {
-      await manager.start(ctx, flows.chain, {} as never, {
-        onComplete: flows.onComplete as never,
+      await manager.start(ctx, flows.chain, {}, {
+        onComplete: flows.onComplete,
         context: null,
       });
     },

@@ -4,6 +4,7 @@
  * Owns: the record. Invariants: nothing in it depends on anything but the seed and the program; what is kept is bounded,
  * and all of it, kept or not, is counted and goes into the digest.
  */
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { Commit, Conflict, Write } from "../store/database.js";
 import type { Transaction } from "../transaction/transaction.js";
@@ -146,7 +147,9 @@ export class History {
       this.#hash.update(this.#unhashed);
       this.#unhashed = "";
     }
-    const kept = detail.length > KEPT_CHARACTERS ? `${detail.slice(0, KEPT_CHARACTERS)} ...` : detail;
+    // A copy: a part of a text would hold all of it in memory.
+    const kept =
+      detail.length > KEPT_CHARACTERS ? `${Buffer.from(detail.slice(0, KEPT_CHARACTERS)).toString()} ...` : detail;
     this.#events.push({ at, what, source, detail: kept });
     if (this.#events.length >= 2 * this.keep) this.#events.splice(0, this.#events.length - this.keep);
   }

@@ -2,18 +2,7 @@
 import { expect, test } from "vitest";
 import { v } from "convex/values";
 import type { Deployment } from "../../src/index.js";
-import {
-  act,
-  deploy,
-  f,
-  inChild,
-  mutate,
-  mutation,
-  overlap,
-  query,
-  read,
-  transactionOf,
-} from "./support.js";
+import { act, deploy, f, inChild, mutate, mutation, overlap, query, read, transactionOf } from "./support.js";
 
 const OTHER_KIND = /Trying to execute \S+ as (Query|Mutation)/;
 const order: string[] = [];
