@@ -149,7 +149,9 @@ function withStorage(handler: Handler): Handler {
 function toJson(args: unknown): JSONValue {
   const isObject = typeof args === "object" && args !== null && !Array.isArray(args);
   if (args !== undefined && !isObject) {
-    throw new Error(`The arguments to a Convex function must be an object. Received: ${Array.isArray(args) ? "an array" : typeof args}`);
+    throw new Error(
+      `The arguments to a Convex function must be an object. Received: ${Array.isArray(args) ? "an array" : typeof args}`,
+    );
   }
   return convexToJson((args ?? {}) as Value);
 }
