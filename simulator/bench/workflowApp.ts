@@ -49,10 +49,15 @@ const functions = {
   begin: mutationGeneric({
     args: {},
     handler: async (ctx) => {
-      await manager.start(ctx, flows.chain, {}, {
-        onComplete: flows.onComplete,
-        context: null,
-      });
+      await manager.start(
+        ctx,
+        flows.chain,
+        {},
+        {
+          onComplete: flows.onComplete,
+          context: null,
+        },
+      );
     },
   }),
   onComplete: mutationGeneric({

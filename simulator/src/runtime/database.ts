@@ -204,7 +204,8 @@ export function count(frame: TransactionFrame, { table: name }: Args): number {
 function writable(frame: TransactionFrame, table: Table, what: string): Table {
   if (frame.kind === "query") throw new Error(`db.${what} cannot be used in a query.`);
   // What a test hands in is past all functions, and may set up what Convex itself would write.
-  if (table.name.startsWith("_") && frame.fn !== null) throw new Error(`System tables such as "${table.name}" cannot be written.`);
+  if (table.name.startsWith("_") && frame.fn !== null)
+    throw new Error(`System tables such as "${table.name}" cannot be written.`);
   return table;
 }
 

@@ -39,7 +39,12 @@ interface Problem {
 export function checkDocument(value: unknown, what: string): number {
   if (!isPlainObject(value)) throw new Error(`${what}: a document must be an object, found ${nameOf(value)}.`);
   for (const name in value) {
-    if (name.charCodeAt(0) === UNDERSCORE && Object.hasOwn(value, name) && !SYSTEM_FIELDS.has(name) && value[name] !== undefined) {
+    if (
+      name.charCodeAt(0) === UNDERSCORE &&
+      Object.hasOwn(value, name) &&
+      !SYSTEM_FIELDS.has(name) &&
+      value[name] !== undefined
+    ) {
       throw new Error(
         `${what}: Field '${name}' starts with an underscore, which is only allowed for system fields like '_id'.`,
       );
