@@ -19,6 +19,8 @@ const realSetImmediate = nodeSetImmediate;
 const realSetTimeout = nodeSetTimeout;
 /** A real operation (an import, real HTTP) that takes longer than this in real time fails the simulation. */
 const REAL_PATIENCE_MS = 60_000;
+/** The clock of the process, also while functions see another one. */
+const realNow = performance.now.bind(performance);
 /** Real time that a driver may take between two calls while it waits for a third. */
 const STUCK_AFTER_MS = 500;
 
@@ -297,11 +299,11 @@ export class Loop {
   }
 
   async #waitForReal(): Promise<void> {
-    const end = Date.now() + REAL_PATIENCE_MS;
+    const end = realNow() + REAL_PATIENCE_MS;
     const isBlocked = () => this.#exclusiveOperations > 0 || !this.#isReady();
     while (this.#realOperations > 0 && this.#outside === 0 && isBlocked()) {
       await new Promise((resolve) => realSetTimeout(resolve, 1));
-      if (Date.now() > end) {
+      if (realNow() > end) {
         this.#realOperations = 0;
         this.#fail(new Error(`A real operation did not end within ${REAL_PATIENCE_MS} ms.`));
         return;
