@@ -1,6 +1,6 @@
 /**
  * Crashes where nothing else can show them: while others write, with conflicts, retries and a scheduler that has slots.
- * Stretches and the app's actions die at random; every execution must end as if nothing had happened.
+ * Whatever goes wrong, every execution must end as if nothing had happened.
  */
 import { createFunctionHandle, makeFunctionReference } from "convex/server";
 import { expect, test, vi } from "vitest";
@@ -9,6 +9,7 @@ import { BINDINGS } from "../support/faults.js";
 import { EVERYTHING } from "../support/hosts/faults/flows.js";
 import { hostModules } from "../support/hosts/faults/modules.js";
 import hostSchema from "../support/hosts/faults/schema.js";
+import type { DeploymentOptions } from "../../simulator/src/index.js";
 import { components, startSimulated } from "../support/simulated.js";
 
 const EXECUTIONS = 10;
@@ -25,18 +26,36 @@ function modelThatSleeps(sleep: () => Promise<void>): typeof fetch {
   };
 }
 
-async function startWorld(seed: number) {
+/** Everything that a deployment can do to the component; nothing happens to the app, whose nodes have retries of their own. */
+const FAULTS: DeploymentOptions["faults"] = {
+  probability: {
+    killAction: 0.004,
+    "loseReply:inAction": 0.004,
+    delayJob: 0.03,
+    reorderJobs: 0.1,
+    forceConflict: 0.05,
+    skewClock: 0.05,
+    exhaustPermits: 0.001,
+    restart: 0.000_4,
+    deploy: 0.000_4,
+  },
+  where: (_point, source) => source.startsWith("shardflow/") || source === "(scheduler)",
+};
+
+async function startWorld(seed: number, faults?: DeploymentOptions["faults"]) {
   vi.stubEnv("OPENAI_API_KEY", "sk-of-no-account");
   for (const level of ["log", "info", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
   const world = startSimulated({
     seed,
     className: "S16",
+    ...(faults === undefined ? {} : { faults }),
     schema: hostSchema,
     modules: hostModules,
     fetch: modelThatSleeps(async () => await world.deployment.loop.sleep(300)),
   });
   const { deployment, run } = world;
   deployment.crons.enabled = true;
+  deployment.faults?.calm();
   const handle = async (name: string) => await createFunctionHandle(makeFunctionReference<"mutation">(name));
   await run(async (ctx) => {
     const bindings = BINDINGS.map(async ({ name, kind, fn }) => ({ name, kind, handle: await handle(fn) }));
@@ -60,22 +79,50 @@ async function startWorld(seed: number) {
   return { ...world, start };
 }
 
-test.each(Array.from({ length: 20 }, (_, i) => i + 1))(
-  "seed %i: whatever dies, every execution ends whole",
-  async (seed) => {
-    const { deployment, tables, start } = await startWorld(seed);
-    const ids = await deployment.loop.drive(Promise.all(Array.from({ length: EXECUTIONS }, start)));
-    const rng = deployment.fork();
-    let killed = 0;
-    for (let i = 0; i < 12; i++) {
-      await deployment.loop.advance(rng.next() * 1_500);
-      killed += deployment.actions.kill((name) => name.endsWith("stretch:runStretch") && rng.next() < 0.4);
-    }
-    expect(killed).toBeGreaterThan(0);
-    const open = () => (tables()["shardflow/executions"] ?? []).filter((row) => row.endedAt === undefined).length;
-    for (let i = 0; i < 120 && open() > 0; i++) await deployment.loop.advance(MINUTE);
-    await deployment.loop.advance(10 * MINUTE);
-    const rows = tables();
-    for (const id of ids) expectWhole(rows, id);
-  },
-);
+type World = Awaited<ReturnType<typeof startWorld>>;
+
+async function startAll({ deployment, start }: World): Promise<string[]> {
+  return await deployment.loop.drive(Promise.all(Array.from({ length: EXECUTIONS }, start)));
+}
+
+async function expectAllWhole({ deployment, tables }: World, ids: string[]): Promise<void> {
+  const open = () => (tables()["shardflow/executions"] ?? []).filter((row) => row.endedAt === undefined).length;
+  for (let i = 0; i < 120 && open() > 0; i++) await deployment.loop.advance(MINUTE);
+  await deployment.loop.advance(10 * MINUTE);
+  const rows = tables();
+  for (const id of ids) expectWhole(rows, id);
+}
+
+const seeds = Array.from({ length: 10 }, (_, i) => i + 1);
+
+test.each(seeds)("seed %i: stretches die again and again, and every execution ends whole", async (seed) => {
+  const world = await startWorld(seed);
+  const { deployment } = world;
+  const ids = await startAll(world);
+  const rng = deployment.fork();
+  let killed = 0;
+  for (let i = 0; i < 12; i++) {
+    await deployment.loop.advance(rng.next() * 1_500);
+    killed += deployment.actions.kill((name) => name.endsWith("stretch:runStretch") && rng.next() < 0.4);
+  }
+  expect(killed).toBeGreaterThan(0);
+  await expectAllWhole(world, ids);
+});
+
+const struck = new Map<string, number>();
+
+test.each(seeds)("seed %i: with faults of nine kinds every execution ends whole", async (seed) => {
+  const world = await startWorld(100 + seed, FAULTS);
+  const { deployment } = world;
+  deployment.faults?.resume();
+  const ids = await startAll(world);
+  await deployment.loop.advance(2 * MINUTE);
+  deployment.faults?.calm();
+  for (const { kind } of deployment.faults?.injected ?? []) struck.set(kind, (struck.get(kind) ?? 0) + 1);
+  await expectAllWhole(world, ids);
+});
+
+test("each of the nine kinds has struck", () => {
+  const kinds = Object.keys(FAULTS?.probability ?? {}).map((kind) => kind.split(":")[0]);
+  expect([...struck.keys()].sort()).toEqual(kinds.sort());
+});
