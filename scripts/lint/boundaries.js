@@ -76,6 +76,13 @@ export const ZONES = [
     files: /^src\/test\.ts$/,
     may: [SHARED, COMPONENT, CONVEX, pkg("convex-test"), /^@convex-dev\/(workflow|workpool|batch-worker)\/test$/],
   },
+  {
+    name: "the simulator",
+    files: under("simulator"),
+    // Written so that it could be published alone.
+    may: [/./],
+    mayNot: [under("src"), under("test"), under("demo"), /^convex\/.+\.js$/, ...MODEL_SDKS],
+  },
   { name: "tests of models", files: under("test/models"), may: [/./] },
   {
     name: "a user of the package",
