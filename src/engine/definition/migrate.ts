@@ -5,10 +5,11 @@
  * Invariants: a definition of the current format comes back as it is; nothing is thrown; the result of a step is JSON
  * within the bounds of every definition, whatever the step did. Imports no zod: the walker's bundle migrates too.
  */
-import { isJsonObject, type Json, type JsonObject } from "../../shared/json.js";
+import { isJsonObject, type JsonObject } from "../../shared/json.js";
 import { CURRENT_DEFINITION_FORMAT, MIGRATIONS, UNMARKED_FORMAT, type Migration } from "./migrations.js";
 import { problem, type Problem } from "./problems.js";
 import { readSource } from "./source.js";
+import { isSameJson } from "./valueDiff.js";
 
 /** That a definition was of an older format. */
 export type MigratedFrom = {
@@ -86,18 +87,5 @@ function formatOf(definition: JsonObject): number | null {
  * format is named.
  */
 export function isSameDefinition(a: JsonObject, b: JsonObject): boolean {
-  return isSame({ ...a, format: CURRENT_DEFINITION_FORMAT }, { ...b, format: CURRENT_DEFINITION_FORMAT });
-}
-
-function isSame(a: Json, b: Json): boolean {
-  if (Array.isArray(a)) {
-    return Array.isArray(b) && a.length === b.length && a.every((item, i) => isSame(item, b[i] ?? null));
-  }
-  if (!isJsonObject(a)) return a === b;
-  if (!isJsonObject(b)) return false;
-  const keys = Object.keys(a);
-  return (
-    keys.length === Object.keys(b).length &&
-    keys.every((key) => Object.hasOwn(b, key) && isSame(a[key] ?? null, b[key] ?? null))
-  );
+  return isSameJson({ ...a, format: CURRENT_DEFINITION_FORMAT }, { ...b, format: CURRENT_DEFINITION_FORMAT });
 }
